@@ -1,0 +1,1 @@
+"""redub: give a video of somebody talking a new sound track, and the mouth to go with it."""

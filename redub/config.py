@@ -1,0 +1,186 @@
+"""config: TOML and ``--set key=value`` -> one frozen dataclass a stage.
+
+Defaults stand here and nowhere else.  An unknown key is an error that names the nearest known one: a misspelt
+setting that is silently ignored costs its user an afternoon.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from redub.errors import ConfigError
+from redub.types import Blend, BlendRegion, Fit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotConfig:
+    """How cuts are found."""
+
+    threshold: float = 3.0
+    """A cut's frame difference exceeds its surroundings' mean by this factor."""
+    min_difference: float = 15.0
+    """Below this mean HSV difference (0 to 255) nothing is a cut."""
+    min_length_s: float = 0.3
+    """A shorter shot is joined to its successor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackConfig:
+    """How faces are found and followed."""
+
+    key_interval_s: float = 1.0
+    """The face detector looks this often; between, points are followed (KLT)."""
+    min_face_px: int = 60
+    """Smaller faces are left alone."""
+    min_score: float = 0.25
+    """The detector's score; higher is surer."""
+    min_length_s: float = 0.4
+    """A shorter track is dropped."""
+    max_gap_s: float = 0.5
+    """A face lost for longer starts a new track; within a shorter gap it is interpolated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerConfig:
+    """Which face is painted while nothing has listened."""
+
+    max_yaw: float = 0.35
+    """A face counts as frontal while the nose is off the eyes' middle by less than this share of their distance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropConfig:
+    """How a face is registered."""
+
+    smoothing_s: float = 0.08
+    """Sigma of the zero-phase Gaussian over scale, angle and place; 0 switches it off."""
+    max_jump: float = 0.04
+    """A move between two frames above this share of the face's width is real: smoothing does not cross it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlendConfig:
+    """How the painted crop goes back."""
+
+    mode: Blend = Blend.POISSON
+    """``poisson`` matches gradients, ``network`` puts back a crop painted in context, ``feather`` only softens the edge."""
+    region: BlendRegion = BlendRegion.LOWER
+    """``lower`` or ``whole`` face."""
+    edge: float = 0.05
+    """Width of the soft edge, as a share of the crop."""
+    smoothing_frames: float = 2.0
+    """Sigma of the low-pass over time on the boundary correction; 0 switches it off."""
+    max_correction: float = 25.0
+    """Largest colour correction at the boundary, of 255."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitConfig:
+    """What happens when sound and video differ in length."""
+
+    mode: Fit = Fit.HOLD
+    """For longer sound: ``hold`` the last frame, ``loop`` or ``bounce`` the video; ``cut`` ends with the shorter one."""
+    crossfade_s: float = 0.5
+    """Length of the cross-fade where ``loop`` starts over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeConfig:
+    """How the result is written."""
+
+    codec: str = "libx264"
+    """Any of the encoders that ``redub doctor`` lists."""
+    crf: float = 18.0
+    """Constant quality, lower is better; for hardware encoders the nearest thing they have."""
+    preset: str = "medium"
+    """Slower presets make smaller files."""
+    audio_codec: str = "auto"
+    """``auto`` copies the sound where the container can hold it and encodes it once where not; ``copy``, or an encoder."""
+    audio_bitrate_bps: int = 192_000
+    """For two channels or fewer; more channels get their share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings, one group a stage."""
+
+    shots: ShotConfig = field(default_factory=ShotConfig)
+    tracks: TrackConfig = field(default_factory=TrackConfig)
+    speakers: SpeakerConfig = field(default_factory=SpeakerConfig)
+    crops: CropConfig = field(default_factory=CropConfig)
+    blend: BlendConfig = field(default_factory=BlendConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """Read settings from a TOML file with a table for each group.
+
+        Raises:
+            ConfigError: The file is unreadable, or a name or value in it is not known.
+        """
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(
+                f"The settings file {path} cannot be read: {error}.", "Give a TOML file, such as:  [encode]\n  crf = 20"
+            ) from error
+        return cls().updated(tables)
+
+    def updated(self, tables: dict[str, Any]) -> Config:
+        """Return a copy with ``{"group": {"key": value}}`` put in; values are checked against the field's type."""
+        groups = {}
+        for name, values in tables.items():
+            _check_name(name, [f.name for f in fields(self)], "group of settings")
+            if not isinstance(values, dict):
+                raise ConfigError(f"{name} is a group of settings, not a value.", f"Name a key in it, such as {name}.KEY.")
+            groups[name] = _update(getattr(self, name), name, values)
+        return replace(self, **groups)
+
+    def set(self, assignment: str) -> Config:
+        """Return a copy with one ``group.key=value`` put in, as ``--set`` writes it."""
+        path, equals, text = assignment.partition("=")
+        group, dot, key = path.strip().partition(".")
+        if not equals or not dot:
+            raise ConfigError(f"--set {assignment!r} is not of the form group.key=value.", "For example: --set encode.crf=20")
+        try:
+            value = tomllib.loads(f"value = {text.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        return self.updated({group: {key: value}})
+
+
+def _update(group: Any, name: str, values: dict[str, Any]) -> Any:
+    hints = get_type_hints(type(group))
+    changes = {}
+    for key, value in values.items():
+        _check_name(key, list(hints), f"setting of {name}")
+        changes[key] = _as_type(value, hints[key], f"{name}.{key}")
+    return replace(group, **changes)
+
+
+def _as_type(value: Any, kind: type, name: str) -> Any:
+    if issubclass(kind, StrEnum):
+        try:
+            return kind(value)
+        except ValueError:
+            raise ConfigError(f"{name} is {value!r}.", f"Choose one of: {', '.join(kind)}.") from None
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{name} is {value!r}, which is not a {kind.__name__}.", "Correct the value.")
+    if isinstance(value, int | float) and value < 0:
+        raise ConfigError(f"{name} is {value}, below zero.", "Give zero or more.")
+    return value
+
+
+def _check_name(name: str, known: list[str], what: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+        raise ConfigError(f"There is no {what} called {name!r}.", hint)

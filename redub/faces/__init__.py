@@ -1,0 +1,1 @@
+"""faces: looking at one picture."""

@@ -1,0 +1,1 @@
+"""media: files in and out; the only package that imports PyAV."""

@@ -1,0 +1,1 @@
+"""metrics: is it good?"""

@@ -1,0 +1,266 @@
+"""plan: what analysis found, saved as a folder without pixels.
+
+A plan (``NAME.redub/`` with ``plan.json`` and ``arrays.npz``) does not depend on the new sound: it is made once and
+rendered for every language.  ``plan.json`` is meant to be read and edited: drop a track, choose who speaks.  The
+arrays belong to the tracks by their ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from redub.errors import PlanError
+from redub.types import CropPath, Ints, Shot, Speaking, Track, VideoFacts
+
+VERSION = 1
+REMAKE = "Make a new one with:  redub analyse VIDEO --force"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Which file a plan was made for."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """Shots, faces, speakers and crops of one video."""
+
+    source: Source
+    facts: VideoFacts
+    pts: Ints
+    """(T,) presentation times of all frames in ``time_base``, in presented order."""
+    time_base: Fraction
+    shots: tuple[Shot, ...]
+    """In order, touching, covering the whole video."""
+    tracks: tuple[Track, ...]
+    crops: tuple[CropPath, ...]
+    """One for each track, in the same order."""
+    speaking: tuple[Speaking, ...]
+    """Who is painted when: in order, never two at a time."""
+
+    def track(self, number: int) -> Track:
+        """Return the track with this id."""
+        return next(track for track in self.tracks if track.id == number)
+
+    def crop(self, number: int) -> CropPath:
+        """Return the crop path of the track with this id."""
+        return next(path for path in self.crops if path.track == number)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder, whole or not at all; one that is there is replaced.
+
+        Raises:
+            PlanError: The folder cannot be written.
+        """
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            try:
+                np.savez_compressed(fresh / "arrays.npz", allow_pickle=False, **_arrays(self))
+                (fresh / "plan.json").write_text(json.dumps(_table(self), indent=1) + "\n", encoding="utf-8")
+                fresh.chmod(0o755)
+                _replace_folder(fresh, folder)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+        except OSError as error:
+            raise PlanError(f"The plan cannot be written to {folder}: {error.strerror or error}.", "Name another folder.") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Plan:
+        """Read and check a plan; tracks that were dropped from ``plan.json`` are gone.
+
+        Raises:
+            PlanError: Something is missing, damaged or impossible, with its place.
+        """
+        try:
+            table = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise PlanError(f"{folder} is not a plan: it has no plan.json.", "Make one with:  redub analyse VIDEO") from None
+        except (OSError, ValueError) as error:
+            raise PlanError(f"{folder / 'plan.json'} cannot be read: {error}.", REMAKE) from error
+        if not isinstance(table, dict) or table.get("version") != VERSION:
+            found = table.get("version") if isinstance(table, dict) else None
+            raise PlanError(f"{folder} is a plan of version {found}; this redub reads version {VERSION}.", REMAKE)
+        try:
+            with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise PlanError(f"{folder / 'arrays.npz'} is damaged: {error}.", REMAKE) from error
+        try:
+            plan = _from_table(table, arrays)
+        except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise PlanError(f"{folder / 'plan.json'} does not hold together: {what}.", f"Undo the edit. {REMAKE}") from error
+        _check(plan, folder / "plan.json")
+        return plan
+
+    def check_source(self, video: Path) -> None:
+        """Raise `PlanError` unless the plan was made for this very file."""
+        if not is_source(video, self.source):
+            raise PlanError(
+                f"This plan was made for {self.source.name} ({self.source.size_bytes} bytes), not for {video}.",
+                "Give the video it was made for, or leave --plan away.",
+            )
+
+
+def fingerprint(video: Path) -> Source:
+    """Return name, size and sha256 of a file, read once in blocks."""
+    with video.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Source(name=video.name, size_bytes=video.stat().st_size, sha256=digest)
+
+
+def is_source(video: Path, source: Source) -> bool:
+    """Say whether a file has the content that a plan was made for; its name does not matter."""
+    return video.stat().st_size == source.size_bytes and fingerprint(video).sha256 == source.sha256
+
+
+def _replace_folder(fresh: Path, folder: Path) -> None:
+    """Put a complete folder in an older one's place; a kill between the two renames leaves both on disk."""
+    if not folder.exists():
+        os.replace(fresh, folder)
+        return
+    if not (folder / "plan.json").exists() and any(folder.iterdir()):
+        raise PlanError(f"{folder} exists and is not a plan.", "Name another folder with --plan, or move it away.")
+    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    for name in ("plan.json", "arrays.npz"):
+        if (folder / name).exists():
+            os.replace(folder / name, retired / name)
+    for name in ("arrays.npz", "plan.json"):
+        os.replace(fresh / name, folder / name)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _arrays(plan: Plan) -> dict[str, Any]:
+    arrays: dict[str, Any] = {"pts": plan.pts}
+    for track, path in zip(plan.tracks, plan.crops, strict=True):
+        arrays[f"track{track.id}.boxes"] = track.boxes
+        arrays[f"track{track.id}.points"] = track.points
+        arrays[f"track{track.id}.is_measured"] = track.is_measured
+        arrays[f"track{track.id}.similarities"] = path.similarities
+    return arrays
+
+
+def _table(plan: Plan) -> dict[str, Any]:
+    facts = plan.facts
+    return {
+        "version": VERSION,
+        "source": {"name": plan.source.name, "size_bytes": plan.source.size_bytes, "sha256": plan.source.sha256},
+        "video": {
+            "height": facts.height,
+            "width": facts.width,
+            "frames": facts.frames,
+            "frame_rate": str(facts.frame_rate),
+            "duration": str(facts.duration),
+            "is_variable_rate": facts.is_variable_rate,
+            "time_base": str(plan.time_base),
+        },
+        "shots": [{"start": shot.start, "stop": shot.stop} for shot in plan.shots],
+        "tracks": [
+            {"id": track.id, "start": track.start, "stop": track.stop, "references": list(path.references)}
+            for track, path in zip(plan.tracks, plan.crops, strict=True)
+        ],
+        "speaking": [{"track": s.track, "start": s.start, "stop": s.stop} for s in plan.speaking],
+    }
+
+
+def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
+    video = table["video"]
+    tracks, crops = [], []
+    for entry in table["tracks"]:
+        number = _whole(entry["id"], "a track's id")
+        name = f"track{number}"
+        tracks.append(
+            Track(
+                id=number,
+                start=_whole(entry["start"], f"start of track {number}"),
+                boxes=arrays[f"{name}.boxes"],
+                points=arrays[f"{name}.points"],
+                is_measured=arrays[f"{name}.is_measured"],
+            )
+        )
+        crops.append(
+            CropPath(
+                track=number,
+                start=entry["start"],
+                similarities=arrays[f"{name}.similarities"],
+                references=tuple(_whole(index, f"references of track {number}") for index in entry["references"]),
+            )
+        )
+        if entry["stop"] != tracks[-1].stop:
+            raise ValueError(f"track {number} covers frames {tracks[-1].start} to {tracks[-1].stop}, not to {entry['stop']}")
+    return Plan(
+        source=Source(**table["source"]),
+        facts=VideoFacts(
+            height=_whole(video["height"], "height"),
+            width=_whole(video["width"], "width"),
+            frames=_whole(video["frames"], "frames"),
+            frame_rate=Fraction(video["frame_rate"]),
+            duration=Fraction(video["duration"]),
+            is_variable_rate=bool(video["is_variable_rate"]),
+        ),
+        pts=arrays["pts"],
+        time_base=Fraction(video["time_base"]),
+        shots=tuple(Shot(start=_whole(s["start"], "a shot's start"), stop=_whole(s["stop"], "a shot's stop")) for s in table["shots"]),
+        tracks=tuple(tracks),
+        crops=tuple(crops),
+        speaking=tuple(
+            Speaking(track=_whole(s["track"], "speaking track"), start=_whole(s["start"], "start"), stop=_whole(s["stop"], "stop"))
+            for s in sorted(table["speaking"], key=lambda entry: entry["start"])
+        ),
+    )
+
+
+def _whole(value: Any, what: str) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{what} is {value!r}, not a whole number of zero or more")
+    return value
+
+
+def _check(plan: Plan, place: Path) -> None:
+    """Raise `PlanError` with the first thing that cannot be."""
+
+    def demand(is_true: bool, problem: str) -> None:
+        if not is_true:
+            raise PlanError(f"{place}: {problem}.", f"Undo the edit. {REMAKE}")
+
+    frames = plan.facts.frames
+    demand(frames > 0 and plan.pts.shape == (frames,) and bool((np.diff(plan.pts) > 0).all()), "the frames' times are damaged")
+    edges = [0, *(shot.stop for shot in plan.shots)]
+    demand(
+        [shot.start for shot in plan.shots] == edges[:-1] and edges[-1] == frames and sorted(set(edges)) == edges,
+        "the shots do not cover the video, each once",
+    )
+    numbers = [track.id for track in plan.tracks]
+    demand(len(set(numbers)) == len(numbers), "a track's id is used twice")
+    for track, path in zip(plan.tracks, plan.crops, strict=True):
+        count = len(track)
+        shapes = (track.boxes.shape, track.points.shape, track.is_measured.shape, path.similarities.shape)
+        demand(shapes == ((count, 4), (count, 68, 2), (count,), (count, 4)), f"the arrays of track {track.id} differ in length")
+        finite = np.isfinite(track.boxes).all() and np.isfinite(track.points).all() and np.isfinite(path.similarities).all()
+        demand(bool(finite), f"the arrays of track {track.id} hold impossible numbers")
+        demand(any(s.start <= track.start and track.stop <= s.stop for s in plan.shots), f"track {track.id} does not lie within a shot")
+        demand(all(track.start <= i < track.stop for i in path.references), f"references of track {track.id} lie outside it")
+    for one in plan.speaking:
+        demand(one.track in numbers, f"track {one.track} is to speak, but there is no such track")
+        demand(
+            plan.track(one.track).start <= one.start < one.stop <= plan.track(one.track).stop,
+            f"track {one.track} is to speak in frames {one.start} to {one.stop}, where it is not seen",
+        )
+    for one, following in zip(plan.speaking, plan.speaking[1:], strict=False):
+        demand(one.stop <= following.start, f"tracks {one.track} and {following.track} are to speak at the same time")

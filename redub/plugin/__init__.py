@@ -1,0 +1,34 @@
+"""plugin: the front door for authors of generators.
+
+`spec` says which hook to implement, `contract` what to return; `manager` is the host's own side.
+"""
+
+from redub.plugin.contract import (
+    API,
+    AudioWindow,
+    Clip,
+    ClipLimits,
+    Generator,
+    GeneratorInfo,
+    LoadContext,
+    Mode,
+    Painted,
+    Region,
+    WeightFile,
+)
+from redub.plugin.spec import hookimpl
+
+__all__ = [
+    "API",
+    "AudioWindow",
+    "Clip",
+    "ClipLimits",
+    "Generator",
+    "GeneratorInfo",
+    "LoadContext",
+    "Mode",
+    "Painted",
+    "Region",
+    "WeightFile",
+    "hookimpl",
+]

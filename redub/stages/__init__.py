@@ -1,0 +1,1 @@
+"""stages: the flow, a module a step: shots, tracks, speakers, crops, generate, blend."""

@@ -1,0 +1,1 @@
+"""training: footage -> samples, and what every training loop shares."""
