@@ -71,7 +71,7 @@ class Plan:
             folder.parent.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
             try:
-                np.savez_compressed(fresh / "arrays.npz", allow_pickle=False, **_arrays(self))
+                np.savez_compressed(fresh / "arrays.npz", **_arrays(self))
                 (fresh / "plan.json").write_text(json.dumps(_table(self), indent=1) + "\n", encoding="utf-8")
                 fresh.chmod(0o755)
                 _replace_folder(fresh, folder)
