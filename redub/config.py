@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from redub.errors import ConfigError
-from redub.types import Blend, BlendRegion, Fit
+from redub.choices import Blend, BlendRegion, Fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,10 @@ class Config:
                 f"The settings file {path} cannot be read: {error}.", "Give a TOML file, such as:  [encode]\n  crf = 20"
             ) from error
         return cls().updated(tables)
+
+    def analysis_settings(self) -> dict[str, dict[str, Any]]:
+        """Return the groups that a plan depends on."""
+        return {name: asdict(getattr(self, name)) for name in ("shots", "tracks", "speakers", "crops")}
 
     def updated(self, tables: dict[str, Any]) -> Config:
         """Return a copy with ``{"group": {"key": value}}`` put in; values are checked against the field's type."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class Plan:
     """One for each track, in the same order."""
     speaking: tuple[Speaking, ...]
     """Who is painted when: in order, never two at a time."""
+    settings: dict[str, dict[str, Any]]
+    """The analysis settings that it was made with."""
 
     def track(self, number: int) -> Track:
         """Return the track with this id."""
@@ -133,16 +135,16 @@ def is_source(video: Path, source: Source) -> bool:
 def _replace_folder(fresh: Path, folder: Path) -> None:
     """Put a complete folder in an older one's place; a kill between the two renames leaves both on disk."""
     if not folder.exists():
-        os.replace(fresh, folder)
+        fresh.replace(folder)
         return
     if not (folder / "plan.json").exists() and any(folder.iterdir()):
         raise PlanError(f"{folder} exists and is not a plan.", "Name another folder with --plan, or move it away.")
     retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
     for name in ("plan.json", "arrays.npz"):
         if (folder / name).exists():
-            os.replace(folder / name, retired / name)
+            (folder / name).replace(retired / name)
     for name in ("arrays.npz", "plan.json"):
-        os.replace(fresh / name, folder / name)
+        (fresh / name).replace(folder / name)
     shutil.rmtree(retired, ignore_errors=True)
 
 
@@ -176,11 +178,13 @@ def _table(plan: Plan) -> dict[str, Any]:
             for track, path in zip(plan.tracks, plan.crops, strict=True)
         ],
         "speaking": [{"track": s.track, "start": s.start, "stop": s.stop} for s in plan.speaking],
+        "settings": plan.settings,
     }
 
 
 def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
     video = table["video"]
+    kept = {entry["id"] for entry in table["tracks"]}
     tracks, crops = [], []
     for entry in table["tracks"]:
         number = _whole(entry["id"], "a track's id")
@@ -222,7 +226,10 @@ def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
         speaking=tuple(
             Speaking(track=_whole(s["track"], "speaking track"), start=_whole(s["start"], "start"), stop=_whole(s["stop"], "stop"))
             for s in sorted(table["speaking"], key=lambda entry: entry["start"])
+            # A track that was dropped takes its speaking along; one that never was is nonsense and fails the check.
+            if s["track"] in kept or f"track{s['track']}.boxes" not in arrays
         ),
+        settings=dict(table["settings"]),
     )
 
 
@@ -262,5 +269,5 @@ def _check(plan: Plan, place: Path) -> None:
             plan.track(one.track).start <= one.start < one.stop <= plan.track(one.track).stop,
             f"track {one.track} is to speak in frames {one.start} to {one.stop}, where it is not seen",
         )
-    for one, following in zip(plan.speaking, plan.speaking[1:], strict=False):
+    for one, following in pairwise(plan.speaking):
         demand(one.stop <= following.start, f"tracks {one.track} and {following.track} are to speak at the same time")

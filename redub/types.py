@@ -15,11 +15,16 @@ Units and axes, said once:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+
+from redub.choices import Blend, BlendRegion, Fit
+
+__all__ = [
+    "RGB", "Blend", "BlendRegion", "Bools", "CropPath", "Doubles", "Fit", "Floats", "Ints", "Patch", "Shot", "Speaking", "Track", "VideoFacts",
+]  # fmt: skip
 
 RGB = NDArray[np.uint8]
 """(H, W, 3) or (T, H, W, 3) pictures."""
@@ -102,30 +107,6 @@ class Patch:
     """(H, W, 3); lies wholly inside the frame."""
     alpha: Floats
     """(H, W), 0 keeps the frame, 1 replaces it."""
-
-
-class Fit(StrEnum):
-    """What happens when sound and video differ in length."""
-
-    HOLD = "hold"
-    LOOP = "loop"
-    BOUNCE = "bounce"
-    CUT = "cut"
-
-
-class Blend(StrEnum):
-    """How a painted crop goes back into its frame."""
-
-    POISSON = "poisson"
-    NETWORK = "network"
-    FEATHER = "feather"
-
-
-class BlendRegion(StrEnum):
-    """Which part of a face is replaced."""
-
-    LOWER = "lower"
-    WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

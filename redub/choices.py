@@ -1,0 +1,29 @@
+"""choices: the words that a user chooses between; free of heavy imports, for the command line's sake."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fit(StrEnum):
+    """What happens when sound and video differ in length."""
+
+    HOLD = "hold"
+    LOOP = "loop"
+    BOUNCE = "bounce"
+    CUT = "cut"
+
+
+class Blend(StrEnum):
+    """How a painted crop goes back into its frame."""
+
+    POISSON = "poisson"
+    NETWORK = "network"
+    FEATHER = "feather"
+
+
+class BlendRegion(StrEnum):
+    """Which part of a face is replaced."""
+
+    LOWER = "lower"
+    WHOLE = "whole"

@@ -1,0 +1,306 @@
+"""cli: the command line.
+
+``redub VIDEO --audio SOUND`` is the default command; the rest are sub-commands.  Every command is one library call;
+heavy modules are imported inside it, so that ``--help`` is immediate.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from redub.config import Config
+from redub.errors import RedubError
+from redub.choices import Blend, Fit
+from redub.version import VERSION
+
+if TYPE_CHECKING:
+    from redub.pipeline import Result
+    from redub.progress import Tell
+
+MAIN = "dub"
+
+
+class MainCommandFirst(TyperGroup):
+    """Takes ``redub VIDEO ...`` for ``redub dub VIDEO ...``, so that the everyday command has no verb."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("--version", "--install-completion", "--show-completion"):
+            args = [MAIN, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=MainCommandFirst, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Somebody talking.", show_default=False)]
+Audio = Annotated[Path, typer.Option("--audio", "-a", metavar="SOUND", help="The new sound track, in any format: wav, flac, mp3, m4a, ogg, opus.", show_default=False)]  # fmt: skip
+Generator = Annotated[str, typer.Option("--generator", "-g", help="Who paints: a name from [b]redub plugins[/b].")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The result.", show_default="VIDEO.SOUND.mp4 beside the video")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace a result that exists.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+BlendOption = Annotated[Blend | None, typer.Option("--blend", help="How the mouth goes into the picture.", show_default="poisson")]
+FitOption = Annotated[Fit | None, typer.Option("--fit", help="For sound longer than the video: hold the last frame, loop or bounce; cut ends with the shorter one.", show_default="hold")]  # fmt: skip
+Speaker = Annotated[
+    str, typer.Option("--speaker", help="Whose mouth: auto, left, right, or track ids from [b]redub show PLAN[/b], as in 3,7.")
+]
+PlanOption = Annotated[Path | None, typer.Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video")]  # fmt: skip
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="TOML", help="A file of settings.", show_default=False)]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as encode.crf=20; see [b]redub show config[/b].", show_default=False)]  # fmt: skip
+AsJson = Annotated[bool, typer.Option("--json", help="Progress as JSON lines on standard error, the result as JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command(MAIN, hidden=True)
+def dub(
+    video: Video,
+    audio: Audio,
+    generator: Generator = "speech2vid",
+    output: Output = None,
+    force: Force = False,
+    blend: BlendOption = None,
+    fit: FitOption = None,
+    speaker: Speaker = "auto",
+    plan: PlanOption = None,
+    device: Device = "auto",
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Give a video of somebody talking a new sound track, and the mouth to go with it.
+
+    The first run looks at the video and keeps what it found beside it (VIDEO.redub); dubbing it into the next language
+    starts from there.  Frames without the speaker's face pass through untouched.  Results are marked as synthetic in
+    their metadata: [b]redub show FILE[/b] reads the mark.
+
+    Sub-commands: [b]analyse[/b], [b]render[/b], [b]show[/b], [b]plugins[/b], [b]demo[/b], [b]doctor[/b]; each has its own --help.
+    """
+    with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
+        from redub.pipeline import redub
+
+        result = redub(
+            video, audio, generator,
+            output=output, plan=plan, config=_settings(config, settings, fit), blend=blend, speaker=speaker, device=device, force=force, tell=tell,
+        )  # fmt: skip
+    _report(result, as_json, quiet)
+
+
+@app.command()
+def analyse(
+    video: Video,
+    plan: PlanOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Make it anew, replacing the plan that is there.")] = False,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Look at a video once: shots, faces, speakers, crops; kept for any number of languages."""
+    with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
+        from redub.pipeline import analyse_into
+
+        made, folder = analyse_into(video, plan, _settings(config, settings, None), force=force, tell=tell)
+    if as_json:
+        _print_json({"plan": str(folder), "shots": len(made.shots), "tracks": len(made.tracks), "speaking": len(made.speaking)})
+    elif not quiet:
+        typer.echo(f"{folder}: {len(made.shots)} shots, {len(made.tracks)} faces, {len(made.speaking)} stretches to paint.")
+        typer.echo(f"Look at it with:  redub show {folder}")
+
+
+@app.command()
+def render(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="What [b]redub analyse[/b] made.", show_default=False)],
+    video: Video,
+    audio: Audio,
+    generator: Generator = "speech2vid",
+    output: Output = None,
+    force: Force = False,
+    blend: BlendOption = None,
+    fit: FitOption = None,
+    speaker: Speaker = "auto",
+    device: Device = "auto",
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Dub from a plan that is there, and never analyse."""
+    with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
+        from redub.pipeline import render as run
+        from redub.plan import Plan
+
+        result = run(
+            Plan.load(plan), video, audio, generator,
+            output=output, config=_settings(config, settings, fit), blend=blend, speaker=speaker, device=device, force=force, tell=tell,
+        )  # fmt: skip
+    _report(result, as_json, quiet)
+
+
+@app.command()
+def show(
+    what: Annotated[
+        str, typer.Argument(metavar="PLAN|FILE|config", help="A plan's folder, a media file, or the word config.", show_default=False)
+    ],
+    video: Annotated[
+        Path | None, typer.Option("--video", metavar="VIDEO", help="The plan's video.", show_default="the one beside the plan")
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Write the contact sheet and the timeline into the plan's folder.")
+    ] = True,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show what a plan holds (and draw it), what a media file is (and its synthetic mark), or all settings."""
+    with _friendly(as_json, debug):
+        from redub import show as shows
+
+        if what == "config":
+            shows.print_config(_settings(config, settings, None), as_json=as_json)
+        elif Path(what).is_dir():
+            shows.show_plan(Path(what), video, pictures=pictures, as_json=as_json)
+        else:
+            shows.show_file(Path(what), as_json=as_json)
+
+
+@app.command()
+def plugins(
+    action: Annotated[str, typer.Argument(metavar="[list|check]")] = "list",
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="For check: which generator.", show_default=False)] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the generators that are installed, or check that one keeps what it declares."""
+    with _friendly(as_json, debug):
+        from redub import show as shows
+
+        if action == "list" and name is None:
+            shows.print_plugins(as_json=as_json)
+        elif action == "check" and name is not None:
+            raise typer.Exit(shows.print_check(name, as_json=as_json))
+        else:
+            raise RedubError(
+                f"redub plugins {action} {name or ''}".strip() + " is not a command.", "Type  redub plugins  or  redub plugins check NAME"
+            )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the demo is copied to.")] = Path("redub-demo"),
+    generator: Generator = "echo",
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Copy out a short clip of a rendered head with a Spanish voice, and re-dub it."""
+    with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
+        from redub.demo import run_demo
+
+        result = run_demo(folder, generator, force=force, tell=tell)
+    _report(result, as_json, quiet)
+
+
+@app.command()
+def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Tell what is installed: versions, the torch build and device, encoders, models and their licences."""
+    with _friendly(as_json, debug):
+        from redub import doctor as doctors
+
+        doctors.print_report(doctors.examine(), as_json=as_json)
+
+
+@app.callback(invoke_without_command=True)
+def _top(ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"redub {VERSION}")
+    elif ctx.invoked_subcommand is None:
+        typer.echo("redub VIDEO --audio SOUND --generator speech2vid\nredub --help tells more; redub demo shows it at work.")
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 the user can repair it, 2 wrong usage or a bug, 130 stopped by Ctrl-C."""
+    app(prog_name="redub")
+
+
+@contextmanager
+def _friendly(as_json: bool, debug: bool) -> Iterator[None]:
+    """Print an error that the user can repair as one sentence and a hint."""
+    try:
+        yield
+    except RedubError as error:
+        if debug:
+            raise
+        if as_json:
+            _print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__})
+        else:
+            print(f"error: {error.message}", file=sys.stderr)
+            if error.hint:
+                print(f"hint: {error.hint}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("stopped; nothing was left half-written", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _progress(as_json: bool, quiet: bool) -> Iterator[Tell]:
+    from redub.progress import JsonLines, Terminal, silent
+
+    if as_json and not quiet:
+        yield JsonLines()
+    elif quiet or not sys.stderr.isatty():
+        yield silent
+    else:
+        with Terminal() as terminal:
+            yield terminal
+
+
+def _settings(path: Path | None, assignments: list[str] | None, fit: Fit | None) -> Config:
+    config = Config.read(path) if path else Config()
+    for assignment in assignments or ():
+        config = config.set(assignment)
+    return config.updated({"fit": {"mode": fit}}) if fit else config
+
+
+def _report(result: Result, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        _print_json(
+            {
+                "output": str(result.output),
+                "plan": str(result.plan) if result.plan else None,
+                "frames": result.frames,
+                "painted_frames": result.painted_frames,
+                "duration_s": float(result.duration),
+                "decision": result.decision,
+                "notices": list(result.notices),
+            }
+        )
+        return
+    for notice in result.notices:
+        print(f"note: {notice}", file=sys.stderr)
+    if not quiet:
+        typer.echo(f"{result.decision}.")
+        typer.echo(f"{result.painted_frames} of {result.frames} frames painted.")
+        typer.echo(str(result.output))
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,99 @@
+"""shelf: video -> the plan that is kept for it.
+
+A plan stands beside its video as ``VIDEO.redub`` and is found again by the video's content, so a moved or renamed
+pair still fits and an exchanged video never gets a stranger's plan.  What a user may have edited is never written
+over: it is used, refused with a reason, or set aside under another name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from redub.config import Config
+from redub.errors import MediaError, PlanError
+from redub.plan import Plan, is_source
+
+
+def folder_beside(video: Path) -> Path:
+    """Return where the plan of a video is kept unless the user says otherwise."""
+    return video.with_name(video.name + ".redub")
+
+
+def check_file(path: Path, what: str) -> Path:
+    """Return the path of a file that is there and not empty.
+
+    Raises:
+        MediaError: It is missing, a folder, empty or unreadable.
+    """
+    try:
+        if path.is_dir():
+            raise MediaError(f"The {what} {path} is a folder, not a file.", "Name the file in it.")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise MediaError(f"The {what} {path} is empty.", "Its download or export may have failed; make it anew.")
+    except FileNotFoundError:
+        raise MediaError(f"There is no {what} {path}.", "Check the path and its spelling.") from None
+    except OSError as error:
+        raise MediaError(f"The {what} {path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+    return path
+
+
+def find_plan(video: Path, folder: Path | None, config: Config) -> Plan | None:
+    """Load the plan that was named, or the one that stands beside the video.
+
+    Args:
+        video: The file to be dubbed.
+        folder: What ``--plan`` named; None looks beside the video.
+        config: Its analysis settings must be those that an unnamed plan was made with.
+
+    Returns:
+        The plan, or None if one is to be made.
+
+    Raises:
+        PlanError: The named plan is missing, damaged or another video's; or the one beside the video is damaged or
+            was made with other settings.
+    """
+    if folder is not None:
+        if not folder.exists():
+            return None
+        plan = Plan.load(folder)
+        plan.check_source(video)
+        return plan
+    beside = folder_beside(video)
+    if not (beside / "plan.json").exists():
+        return None
+    plan = Plan.load(beside)
+    if not is_source(video, plan.source):
+        set_aside(beside, plan.source.sha256)
+        return None
+    changed = _differences(plan.settings, config.analysis_settings())
+    if changed:
+        raise PlanError(
+            f"The plan {beside} was made with other settings: {'; '.join(changed)}.",
+            f"Use it as it is with  --plan {beside}  or make it anew with  redub analyse {video} --force",
+        )
+    return plan
+
+
+def set_aside(folder: Path, sha256: str) -> Path:
+    """Rename another video's plan out of the way, and say where it is now."""
+    target = folder.with_name(f"{folder.name}.{sha256[:8]}")
+    number = 0
+    while target.exists():
+        number += 1
+        target = folder.with_name(f"{folder.name}.{sha256[:8]}-{number}")
+    try:
+        return folder.rename(target)
+    except OSError as error:
+        raise PlanError(
+            f"{folder} is another video's plan and cannot be moved away: {error.strerror}.", "Name a folder with --plan."
+        ) from error
+
+
+def _differences(made_with: dict[str, dict[str, object]], wanted: dict[str, dict[str, object]]) -> list[str]:
+    return [
+        f"{group}.{key} was {made_with.get(group, {}).get(key)}, now {value}"
+        for group, values in wanted.items()
+        for key, value in values.items()
+        if made_with.get(group, {}).get(key) != value
+    ]
