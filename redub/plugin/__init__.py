@@ -14,9 +14,11 @@ from redub.plugin.contract import (
     Mode,
     Painted,
     Region,
-    WeightFile,
+    check_clip,
 )
+from redub.plugin.device import choose_device
 from redub.plugin.spec import hookimpl
+from redub.weights import WeightFile
 
 __all__ = [
     "API",
@@ -30,5 +32,7 @@ __all__ = [
     "Painted",
     "Region",
     "WeightFile",
+    "check_clip",
+    "choose_device",
     "hookimpl",
 ]

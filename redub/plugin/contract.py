@@ -15,8 +15,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from redub.errors import ShapeError
 from redub.types import RGB, Blend, Doubles, Floats
+from redub.weights import WeightFile
 
 API = (1, 0)
 
@@ -49,24 +56,6 @@ class ClipLimits:
     max_frames: int = 64
     overlap_frames: int = 0
     """Frames of context that a call needs at each side for its middle to be the same as without cutting."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFile:
-    """One file of weights, with what a user must know of it."""
-
-    name: str
-    """File name; found beside the plugin's code, or in the folders that `redub.weights.find` names."""
-    sha256: str
-    """All 64 hex digits."""
-    size_bytes: int
-    licence: str
-    """SPDX identifier."""
-    source: str
-    """Where the file, or the data it was trained on, comes from."""
-    model_card: str = "MODEL_CARD.md"
-    package: str = ""
-    """Import package that carries the file, if one does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +100,9 @@ class GeneratorInfo:
     """``module:function`` behind ``redub train``, if there is one."""
     adapter: str = ""
     """``module:function`` behind ``redub adapt``, if there is one."""
+    unavailable: str = ""
+    """Why it cannot be loaded for now, in one sentence for the list, such as a network that is not built yet; empty
+    once it can.  The factory says the same when it is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +110,7 @@ class LoadContext:
     """What a factory is told."""
 
     device: str
-    """``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``; for torch, `choose_device` turns it into one that is there."""
     mode: Blend
     weights: Mapping[str, Path] | None
     """Verified files by name; None asks for a tiny random model, for tests."""
@@ -165,4 +157,37 @@ class Generator(ABC):
         """
 
     def close(self) -> None:
-        """Free what the model holds; the default holds nothing."""
+        """Free what the model holds; may be called twice.  The default holds nothing."""
+
+    def __enter__(self) -> Generator:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def check_clip(clip: Clip, info: GeneratorInfo, mode: Mode) -> None:
+    """Raise `ShapeError` unless a clip is what was declared: the first line of most `Generator.generate` methods.
+
+    Raises:
+        ShapeError: An array has another shape or type; the message names both.
+    """
+    count, size, stills = len(clip.frames), mode.input_px, info.references
+    wanted: dict[str, tuple[NDArray[Any], tuple[int, ...], type]] = {
+        "frames": (clip.frames, (count, size, size, 3), np.uint8),
+        "points": (clip.points, (count, 68, 2), np.float32),
+        "times_s": (clip.times_s, (count,), np.float64),
+        "speech": (clip.speech, (clip.speech.size,), np.float32),
+        "references": (clip.references, (stills, size, size, 3), np.uint8),
+    }
+    for name, (array, shape, kind) in wanted.items():
+        if array.shape != shape or array.dtype != kind:
+            raise ShapeError(
+                f"The clip's {name} are {array.shape} {array.dtype}; {info.name} declared {shape} {np.dtype(kind)}.",
+                "Whoever made the clip must follow the declaration.",
+            )
+    if not info.clip.min_frames <= count <= info.clip.max_frames:
+        raise ShapeError(
+            f"The clip has {count} frames; {info.name} declared {info.clip.min_frames} to {info.clip.max_frames}.",
+            "Whoever made the clip must follow the declaration.",
+        )

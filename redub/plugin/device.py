@@ -1,0 +1,31 @@
+"""device: what the user asked for -> a device that torch has."""
+
+from __future__ import annotations
+
+from redub.errors import PluginError
+
+
+def choose_device(asked: str) -> str:
+    """Return the device to load a torch model on.
+
+    Called by a plugin's factory, which needs torch anyway, and not by the host, so that a generator without torch never
+    pays for its import.
+
+    Args:
+        asked: ``LoadContext.device``; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        PluginError: This machine, or this build of torch, has no such device.
+    """
+    import torch
+
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = asked.partition(":")
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if counts.get(kind, 0) > (int(number) if number.isdigit() else 0) and (not number or number.isdigit()):
+        return asked
+    there = [f"{name}:{i}" if name == "cuda" else name for name, count in counts.items() for i in range(count)]
+    raise PluginError(f"There is no device {asked!r} here.", f"Choose auto or one of: {', '.join(there)}.")
