@@ -107,10 +107,9 @@ def repeats_itself(bench: Bench) -> None:
         clip = subject.clip(5)
         first = subject.paint(clip)
         _demand_same(subject, first, subject.paint(clip), "a second call gives another picture")
-        with bench.load(subject.blend, SEED) as again:
-            _demand_same(
-                subject, first, replace(subject, generator=again).paint(clip), "loading it again with the same seed gives another picture"
-            )
+        again = bench.load_again(subject)
+        with again.generator:
+            _demand_same(subject, first, again.paint(clip), "loading it again with the same seed gives another picture")
 
 
 def listens(bench: Bench) -> None:
