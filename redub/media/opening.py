@@ -1,0 +1,69 @@
+"""opening: path -> an open container, or one clear error.
+
+Only plain files are read.  A playlist or a list of parts that poses as a video could otherwise make FFmpeg fetch
+from the network or read other files of the machine, so such demuxers are refused and the only protocol is ``file``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from redub.errors import MediaError
+
+PLAYLISTS = {"hls", "concat", "dash", "imf", "sdp", "rtsp", "applehttp", "webm_dash_manifest"}
+"""Demuxers that open further files or connections which their input names."""
+
+
+def open_input(path: Path, what: str = "video") -> InputContainer:
+    """Open a file for reading.
+
+    Args:
+        path: An ordinary file.
+        what: The word for it in messages.
+
+    Raises:
+        MediaError: It is missing, a folder, empty, unreadable, or no media file.
+    """
+    check_readable(path, what)
+    try:
+        container: Any = av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise MediaError(f"The {what} {path} cannot be read: {reason(error)}.", damaged_hint(path)) from error
+    if PLAYLISTS & set(container.format.name.split(",")):
+        container.close()
+        raise MediaError(f"The {what} {path} is a list of other files, not one itself.", "Give the media file that it names.")
+    return container  # type: ignore[no-any-return]
+
+
+def check_readable(path: Path, what: str) -> None:
+    """Raise `MediaError` unless the path is a file with at least one byte that can be read."""
+    try:
+        if path.is_dir():
+            raise MediaError(f"The {what} {path} is a folder, not a file.", "Name the file in it.")
+        if not path.is_file() and path.exists():
+            raise MediaError(f"The {what} {path} is not an ordinary file.", "Save it to a file first; it has to be read more than once.")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise MediaError(f"The {what} {path} is empty.", "Its download or export may have failed; make it anew.")
+    except FileNotFoundError:
+        raise MediaError(f"There is no {what} {path}.", "Check the path and its spelling.") from None
+    except OSError as error:
+        raise MediaError(f"The {what} {path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+
+
+def reason(error: BaseException) -> str:
+    """Return FFmpeg's own words for a failure, without numbers and call names."""
+    words = getattr(error, "strerror", None) or str(error)
+    return re.sub(r"^\[Errno -?\d+\]\s*", "", str(words)).rstrip(".")
+
+
+def damaged_hint(path: Path) -> str:
+    """Return what to do about a file that is no media file."""
+    if path.suffix.lower() in {".mp4", ".mov", ".m4v", ".m4a"}:
+        return "It is not a media file, or was cut off while it was copied or recorded; copy it again, or export it anew."
+    return "It is not a media file that FFmpeg knows, or it is damaged; export it anew."
