@@ -161,7 +161,8 @@ def render(
     video, audio = shelf.check_file(Path(video), "video"), shelf.check_file(Path(audio), "sound")
     plan.check_source(video)
     target = Path(output) if output is not None else video.with_name(f"{video.stem}.{audio.stem}.mp4")
-    info = manager.find(generator).info
+    entry = manager.find(generator)
+    info = entry.info
     notices: list[str] = []
     blending = _choose_blend(info, blend, config.blend.mode, notices)
     config = replace(config, blend=replace(config.blend, mode=blending))
@@ -176,7 +177,7 @@ def render(
         reader = stack.enter_context(open_video(video, plan.pts))
         speech = stack.enter_context(open_speech(audio, info.audio.rate_hz))
         line = fit_lengths(plan.pts, plan.time_base, plan.facts, speech.duration, config.fit)
-        model = stack.enter_context(manager.load(generator, blending, device=device))
+        model = stack.enter_context(manager.load(entry, blending, device=device))
         mark = SyntheticMark(
             generator=info.name, weights_sha256=tuple(w.sha256 for w in info.modes[blending].weights), redub_version=VERSION
         )

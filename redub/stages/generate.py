@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from redub.errors import PluginError, RedubError, ShapeError
+from redub.errors import PluginError, ShapeError
 from redub.faces.crop import take_crop
+from redub.faces.geometry import crop_points
 from redub.media import Frame, Speech
 from redub.plugin import Clip, Generator, GeneratorInfo, Mode, Painted
 from redub.types import RGB, Doubles, Floats
@@ -54,6 +55,10 @@ class Repainted:
     """(S, S, 3)."""
     alpha: Floats | None
     """(S, S)."""
+
+    @property
+    def similarity(self) -> Doubles:
+        return self.seen.similarity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -157,7 +162,7 @@ def _cells(run: Iterable[Seen], model: Model) -> Iterator[_Cell]:
 
 def _cell(seen: Seen, middle: Fraction, shown: list[Seen], size_px: int) -> _Cell:
     crop = take_crop(seen.frame, seen.similarity, size_px)
-    return _Cell(middle=middle, crop=crop, points=to_crop_px(seen.points, seen.similarity, size_px), seen=shown)
+    return _Cell(middle=middle, crop=crop, points=crop_points(seen.similarity, seen.points, size_px).astype(np.float32), seen=shown)
 
 
 def _calls(cells: Iterator[_Cell], model: Model) -> Iterator[tuple[list[_Cell], list[_Cell], list[_Cell]]]:
@@ -199,20 +204,12 @@ def _call(cells: Sequence[_Cell], model: Model, speech: Speech, references: RGB)
     stop = ceil((middles[-1] + Fraction(info.audio.after_s)) * rate) + 1
     clip = Clip(
         frames=_frozen(np.stack([cell.crop for cell in filled])),
-        points=_frozen(np.stack([cell.points for cell in filled]).astype(np.float32)),
+        points=_frozen(np.stack([cell.points for cell in filled])),
         times_s=_frozen(np.array([float(middle - Fraction(start, rate)) for middle in middles])),
         speech=_frozen(speech.window(start, stop)),
         references=references,
     )
-    try:
-        painted = model.generator.generate(clip)
-    except RedubError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"The generator {info.name} failed while painting: {type(error).__name__}: {error}",
-            "This is a fault of the plugin; --debug shows where.",
-        ) from error
+    painted = model.generator.generate(clip)
     _check(painted, len(filled), model)
     return painted
 
