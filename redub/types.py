@@ -122,3 +122,15 @@ class VideoFacts:
     duration: Fraction
     """From the first frame's time to the end of the last one, in seconds."""
     is_variable_rate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scan:
+    """What one look through a whole video finds, before any face is looked for."""
+
+    facts: VideoFacts
+    pts: Ints
+    """(T,) presentation times of all frames in ``time_base``, in presented order."""
+    time_base: Fraction
+    shots: tuple[Shot, ...]
+    """In order, touching, covering the whole video."""
