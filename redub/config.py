@@ -175,7 +175,7 @@ def _as_type(value: Any, kind: type, name: str) -> Any:
         except ValueError:
             raise ConfigError(f"{name} is {value!r}.", f"Choose one of: {', '.join(kind)}.") from None
     if kind is float and type(value) is int:
-        return float(value)
+        value = float(value)
     if type(value) is not kind:
         raise ConfigError(f"{name} is {value!r}, which is not a {kind.__name__}.", "Correct the value.")
     if isinstance(value, int | float) and value < 0:

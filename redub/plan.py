@@ -99,7 +99,7 @@ class Plan:
             found = table.get("version") if isinstance(table, dict) else None
             raise PlanError(f"{folder} is a plan of version {found}; this redub reads version {VERSION}.", REMAKE)
         try:
-            with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+            with (folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise PlanError(f"{folder / 'arrays.npz'} is damaged: {error}.", REMAKE) from error
@@ -184,7 +184,6 @@ def _table(plan: Plan) -> dict[str, Any]:
 
 def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
     video = table["video"]
-    kept = {entry["id"] for entry in table["tracks"]}
     tracks, crops = [], []
     for entry in table["tracks"]:
         number = _whole(entry["id"], "a track's id")
@@ -223,14 +222,20 @@ def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
         shots=tuple(Shot(start=_whole(s["start"], "a shot's start"), stop=_whole(s["stop"], "a shot's stop")) for s in table["shots"]),
         tracks=tuple(tracks),
         crops=tuple(crops),
-        speaking=tuple(
-            Speaking(track=_whole(s["track"], "speaking track"), start=_whole(s["start"], "start"), stop=_whole(s["stop"], "stop"))
-            for s in sorted(table["speaking"], key=lambda entry: entry["start"])
-            # A track that was dropped takes its speaking along; one that never was is nonsense and fails the check.
-            if s["track"] in kept or f"track{s['track']}.boxes" not in arrays
-        ),
+        speaking=_speaking(table, arrays),
         settings=dict(table["settings"]),
     )
+
+
+def _speaking(table: dict[str, Any], arrays: dict[str, Any]) -> tuple[Speaking, ...]:
+    kept = {entry["id"] for entry in table["tracks"]}
+    stretches = [
+        Speaking(track=_whole(s["track"], "speaking track"), start=_whole(s["start"], "start"), stop=_whole(s["stop"], "stop"))
+        for s in table["speaking"]
+        # A track that was dropped takes its speaking along; one that never was is nonsense and fails the check.
+        if s["track"] in kept or f"track{s['track']}.boxes" not in arrays
+    ]
+    return tuple(sorted(stretches, key=lambda one: one.start))
 
 
 def _whole(value: Any, what: str) -> int:
