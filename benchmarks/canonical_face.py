@@ -67,7 +67,7 @@ def laid_out(face: Doubles) -> Doubles:
     row = fit_similarity(eyes, [[0.5 - EYE_DISTANCE / 2, 0.0], [0.5 + EYE_DISTANCE / 2, 0.0]])
     upright = apply_similarity(row, face)
     symmetric = (upright + (upright * [-1, 1] + [1, 0])[MIRROR]) / 2
-    return symmetric + [0.0, CHIN_Y - symmetric[8, 1]]
+    return symmetric + np.array([0.0, CHIN_Y - symmetric[8, 1]])
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ NUDGES = ((0.0, -0.03, 1.0), (-0.03, 0.02, 0.97), (0.03, 0.02, 1.03))
 """(x, y, scale) of each of the boxes, in shares of the face's side; docs/flow/2-tracks.md has gain and cost of more."""
 
 
-def find_landmarks(gray: Any, box: Sequence[float]) -> tuple[Floats, float]:
+def find_landmarks(gray: Any, box: Sequence[float] | Doubles) -> tuple[Floats, float]:
     """Find the 68 points of the face in a box.
 
     Args:
@@ -92,7 +92,7 @@ def _eye_line(points: Doubles) -> Doubles:
     return line
 
 
-def predictor_file() -> Path:
+def landmark_model() -> Path:
     """Return the path of the predictor's file, without importing the package that carries it (which needs setuptools).
 
     Raises:
@@ -113,7 +113,7 @@ def predictor_file() -> Path:
 def _predictor() -> Any:
     import dlib
 
-    path = predictor_file()
+    path = landmark_model()
     try:
         return dlib.shape_predictor(str(path))
     except RuntimeError as error:
