@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from redub.errors import ConfigError
 from redub.choices import Blend, BlendRegion, Fit
+from redub.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

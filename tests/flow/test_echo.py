@@ -69,7 +69,14 @@ def check_echo(video: Path, result: redub.Result, *, bound: float = 2.0) -> None
 
 
 def test_demo_comes_back_with_the_new_sound(demo_video, demo_sound, tmp_path, lossless):
-    result = redub.redub(demo_video, demo_sound, "echo", output=tmp_path / "out.mp4", plan=tmp_path / "plan", config=lossless.updated({"fit": {"mode": Fit.CUT}}))
+    result = redub.redub(
+        demo_video,
+        demo_sound,
+        "echo",
+        output=tmp_path / "out.mp4",
+        plan=tmp_path / "plan",
+        config=lossless.updated({"fit": {"mode": Fit.CUT}}),
+    )
     with av.open(str(result.output)) as made, av.open(str(demo_sound)) as sound:
         new, old = made.streams.audio[0], sound.streams.audio[0]
         assert (new.rate, new.channels) == (old.rate, old.channels)
@@ -128,7 +135,9 @@ def test_ten_bit_stays_ten_bit(make_clip, tone, tmp_path, lossless):
 
 def test_colour_tags_survive(make_clip, tone, tmp_path, lossless):
     # BT.601 625-line, full range: what a decoder that guesses would get wrong at this size.
-    video = make_clip("colour.mp4", range(40), Fraction(1, 25), colour={"colorspace": 5, "color_range": 2, "color_primaries": 5, "color_trc": 6})
+    video = make_clip(
+        "colour.mp4", range(40), Fraction(1, 25), colour={"colorspace": 5, "color_range": 2, "color_primaries": 5, "color_trc": 6}
+    )
     check_echo(video, redub.redub(video, tone(1.0), "echo", output=tmp_path / "out.mp4", plan=tmp_path / "plan", config=lossless))
 
 
