@@ -18,11 +18,13 @@ from redub.plugin.contract import (
 )
 from redub.plugin.device import choose_device
 from redub.plugin.spec import hookimpl
+from redub.types import Blend
 from redub.weights import WeightFile
 
 __all__ = [
     "API",
     "AudioWindow",
+    "Blend",
     "Clip",
     "ClipLimits",
     "Generator",

@@ -23,8 +23,7 @@ def redub_generators() -> Iterable[GeneratorInfo]:
     Called once, early, for every command: return data and import nothing heavy.  A complete plugin::
 
         # mouthbar.py, with the entry point  [project.entry-points.redub]  mouthbar = "mouthbar"
-        from redub.plugin import AudioWindow, GeneratorInfo, Mode, Region, hookimpl
-        from redub.types import Blend
+        from redub.plugin import AudioWindow, Blend, GeneratorInfo, Mode, Region, hookimpl
 
         @hookimpl
         def redub_generators():

@@ -165,9 +165,10 @@ def does_not_peek(bench: Bench) -> None:
         raise Skipped("it paints the whole frame")
     if info.looks_at_mouth:
         raise Skipped("it declares that it looks at the mouth, as echo does")
+    subjects = list(bench.subjects())
     from redub.faces.masks import lower_face_mask
 
-    for subject in bench.subjects():
+    for subject in subjects:
         clip = subject.clip(5)
         random = np.random.default_rng(93)
         hidden = lower_face_mask(subject.mode.input_px, 0.0) > 0
