@@ -12,7 +12,7 @@ things are done otherwise than in the textbook, because the edge of a face is no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,16 @@ SECTIONS = 48
 """Pieces into which the edge is cut."""
 MAX_SAMPLES = 3000
 """More px than this at the edge are thinned out; each section keeps dozens."""
-OUTLIER_MAD = 4.0
-"""A sample this many median deviations off the plane has a quarter of its weight left."""
+OUTLIER_MAD = 2.0
+"""A sample off the plane by this many median deviations has a quarter of its weight left."""
 MIN_OUTLIER = 6.0
-"""... but never less than this many levels of 255: clean pictures have next to no deviation."""
+"""... but at least this many levels of 255: clean pictures have next to no deviation."""
+MAX_TONE = 40.0
+"""A sample this many levels off the plane is another thing and no matter of tone: it counts for nothing."""
+HOLD = 0.002
+"""Ridge on the plane's slopes, as a share of all weight."""
+ROUNDS = 3
+"""How often the weights of outliers are found again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,11 +49,15 @@ class EdgeSamples:
     """(K, 3) sums of weight times what the plane leaves, for each section of the edge."""
     weight: Doubles
     """(K,) sums of weight; zero where nothing can be trusted."""
+    difference: Floats
+    """(N, 3) the samples themselves."""
+    trusted: Floats
+    """(N,) their weights before outliers lost theirs."""
 
     def flat(self) -> EdgeSamples:
         """Return the mean difference alone: one number a channel."""
         plane = np.concatenate([self.plane[:1], np.zeros((2, 3))])
-        return EdgeSamples(plane=plane, rest=np.zeros_like(self.rest), weight=np.zeros_like(self.weight))
+        return replace(self, plane=plane, rest=np.zeros_like(self.rest), weight=np.zeros_like(self.weight))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,9 +69,9 @@ class Membrane:
     """(N,) flat indices of the samples in the crop."""
     places: Doubles
     """(N, 2) their x, y in px of the crop."""
-    shares: Doubles
+    shares: Floats
     """(N,) how much each says: 1 in the middle of the soft edge, 0 at its two sides."""
-    basis: Doubles
+    basis: Floats
     """(N, 3) 1, x, y of the unit square, from the edge's middle."""
     sections: Ints
     """(N,) which section of the edge each belongs to."""
@@ -72,7 +82,7 @@ class Membrane:
     grid_basis: Doubles
     """(GRID * GRID, 3) 1, x, y of the grid's cells."""
 
-    def measure(self, picture: RGB, patch: RGB, trust: Doubles | None = None) -> EdgeSamples:
+    def measure(self, picture: RGB, patch: RGB, trust: Floats | None = None) -> EdgeSamples:
         """Compare picture and patch along the edge.
 
         Args:
@@ -80,16 +90,30 @@ class Membrane:
             patch: (S, S, 3) what is to lie over it.
             trust: (N,) 0 to 1, how far each sample is to be believed; 0 for px that lie outside the frame.
         """
-        difference = picture.reshape(-1, 3)[self.pixels].astype(np.float64)
+        difference = picture.reshape(-1, 3)[self.pixels].astype(np.float32)
         difference -= patch.reshape(-1, 3)[self.pixels]
-        weights = self.shares if trust is None else self.shares * trust
+        trusted = self.shares if trust is None else self.shares * trust
         count = len(self.along)
-        if not weights.any():
-            return EdgeSamples(plane=np.zeros((3, 3)), rest=np.zeros((count, 3)), weight=np.zeros(count))
-        plane, weights = _fit_plane(self.basis, difference, weights)
+        plane, weights = _fit(self.basis, difference, trusted)
         rest = (difference - self.basis @ plane) * weights[:, None]
         sums = [np.bincount(self.sections, rest[:, channel], count) for channel in range(3)]
-        return EdgeSamples(plane=plane, rest=np.stack(sums, 1), weight=np.bincount(self.sections, weights, count).astype(np.float64))
+        return EdgeSamples(
+            plane=plane,
+            rest=np.stack(sums, 1),
+            weight=np.bincount(self.sections, weights, count).astype(np.float64),
+            difference=difference,
+            trusted=trusted,
+        )
+
+    def step(self, before: EdgeSamples, now: EdgeSamples) -> Doubles:
+        """Return by how much (3,) the mean difference changed from one frame to the next.
+
+        What moves along the edge moves few samples by much; a change of brightness moves all by the same.  Seen from
+        sample to sample it is told apart from that far better than two means are.
+        """
+        change, _ = _fit(self.basis[:, :1], now.difference - before.difference, np.minimum(before.trusted, now.trusted))
+        mean: Doubles = change[0]
+        return mean
 
     def correct(self, samples: EdgeSamples, max_correction: float) -> Floats:
         """Return the correction for the whole crop, (S, S, 3), to be added to the patch.
@@ -135,8 +159,8 @@ def make_membrane(mask: Floats) -> Membrane:
         size_px=size,
         pixels=rows * size + columns,
         places=places,
-        shares=shares,
-        basis=_basis(unit - middle),
+        shares=shares.astype(np.float32),
+        basis=_basis(unit - middle).astype(np.float32),
         sections=(_nearest(outline, unit) * SECTIONS).astype(np.int64) % SECTIONS,
         along=_along_kernel(),
         inwards=_inwards(inside, _between_sections(_nearest(outline, cells))),
@@ -148,23 +172,26 @@ def _basis(offsets: Doubles) -> Doubles:
     return np.column_stack([np.ones(len(offsets)), offsets])
 
 
-def _fit_plane(basis: Doubles, values: Doubles, weights: Doubles) -> tuple[Doubles, Doubles]:
-    """Fit values (N, 3) by a plane a channel; return it with the weights that outliers have lost."""
-    used = weights > 0
-    plane = np.zeros((3, 3))
-    plane[0] = np.median(values[used], axis=0)
+def _fit(basis: Floats, values: Floats, weights: Floats) -> tuple[Doubles, Floats]:
+    """Fit values (N, 3) by a basis (N, M) whose first column is 1; return (M, 3) and the weights that outliers have lost."""
+    found = np.zeros((basis.shape[1], 3))
+    used = values[weights > 0]
+    if not len(used):
+        return found, weights
+    found[0] = np.median(used, axis=0)
+    # Where only a corner of the edge can be seen its slope says nothing about the far side: hold it back.
+    hold = np.diag([0.0, *[HOLD] * (basis.shape[1] - 1)])
     robust = weights
-    for _ in range(3):
-        off = np.abs(values - basis @ plane).max(axis=1)
-        scale = max(OUTLIER_MAD * float(np.median(off[used])), MIN_OUTLIER)
-        robust = weights / (1 + (off / scale) ** 2) ** 2
+    for _ in range(ROUNDS):
+        off = np.abs(values - basis @ found.astype(np.float32)).max(axis=1)
+        scale = max(OUTLIER_MAD * float(np.median(off[weights > 0])), MIN_OUTLIER)
+        robust = weights * np.maximum(0, 1 - (off / MAX_TONE) ** 2) ** 2 / (1 + (off / scale) ** 2) ** 2
         weighted = basis * robust[:, None]
-        normal = weighted.T @ basis
-        # Where only a corner of the edge can be seen its slope says nothing about the far side: hold it back.
-        normal[1, 1] += 0.002 * robust.sum()
-        normal[2, 2] += 0.002 * robust.sum()
-        plane = np.linalg.solve(normal, weighted.T @ values)
-    return plane, robust
+        if not robust.any():
+            return np.zeros_like(found), robust
+        normal = (weighted.T @ basis).astype(np.float64) + hold * float(robust.sum())
+        found = np.linalg.solve(normal, (weighted.T @ values).astype(np.float64))
+    return found, robust
 
 
 def _outline(mask: Floats) -> Doubles:
