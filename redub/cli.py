@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from redub.choices import Blend, Fit
 from redub.config import Config
 from redub.errors import RedubError
-from redub.choices import Blend, Fit
 from redub.version import VERSION
 
 if TYPE_CHECKING:
@@ -26,6 +26,22 @@ if TYPE_CHECKING:
     from redub.progress import Tell
 
 MAIN = "dub"
+
+
+HELP = """\
+Give a video of somebody talking a new sound track, and the mouth to go with it.
+
+The first run looks at the video and keeps what it found beside it (VIDEO.redub); dubbing it into the next language \
+starts from there. Frames without the speaker's face pass through untouched. Results are marked as synthetic in \
+their metadata.
+
+[b]redub analyse[/b]   look at a video once, for any number of languages
+[b]redub render[/b]    dub from a plan that is there
+[b]redub show[/b]      show a plan, a file and its synthetic mark, or all settings
+[b]redub plugins[/b]   list the generators, or check one
+[b]redub demo[/b]      see it at work on a bundled clip
+[b]redub doctor[/b]    tell what is installed
+"""
 
 
 class MainCommandFirst(TyperGroup):
@@ -36,34 +52,53 @@ class MainCommandFirst(TyperGroup):
             args = [MAIN, *args]
         return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        # Without its name, usage lines read as the command is typed.
+        return ("" if name == MAIN else name), command, rest
+
 
 app = typer.Typer(
     cls=MainCommandFirst, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
+_Option = typer.Option
+
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Somebody talking.", show_default=False)]
-Audio = Annotated[Path, typer.Option("--audio", "-a", metavar="SOUND", help="The new sound track, in any format: wav, flac, mp3, m4a, ogg, opus.", show_default=False)]  # fmt: skip
-Generator = Annotated[str, typer.Option("--generator", "-g", help="Who paints: a name from [b]redub plugins[/b].")]
+Audio = Annotated[
+    Path,
+    _Option("--audio", "-a", metavar="SOUND", help="The new sound track: wav, flac, mp3, m4a, ogg, opus, ...", show_default=False),
+]
+Generator = Annotated[str, _Option("--generator", "-g", metavar="NAME", help="Who paints: a name from [b]redub plugins[/b].")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The result.", show_default="VIDEO.SOUND.mp4 beside the video")
+    Path | None, _Option("--output", "-o", metavar="FILE", help="The result.", show_default="VIDEO.SOUND.mp4 beside the video")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace a result that exists.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-BlendOption = Annotated[Blend | None, typer.Option("--blend", help="How the mouth goes into the picture.", show_default="poisson")]
-FitOption = Annotated[Fit | None, typer.Option("--fit", help="For sound longer than the video: hold the last frame, loop or bounce; cut ends with the shorter one.", show_default="hold")]  # fmt: skip
+Force = Annotated[bool, _Option("--force", help="Replace a result that exists.")]
+Device = Annotated[str, _Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")]
+BlendOption = Annotated[Blend | None, _Option("--blend", help="How the mouth goes into the picture.", show_default="poisson")]
+FitOption = Annotated[
+    Fit | None,
+    _Option("--fit", help="If the sound is longer: hold the last frame, loop or bounce; cut ends with the shorter.", show_default="hold"),
+]
 Speaker = Annotated[
-    str, typer.Option("--speaker", help="Whose mouth: auto, left, right, or track ids from [b]redub show PLAN[/b], as in 3,7.")
+    str, _Option("--speaker", metavar="WHO", help="Whose mouth: auto, left, right, or track ids of [b]redub show PLAN[/b], as 3,7.")
 ]
-PlanOption = Annotated[Path | None, typer.Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video")]  # fmt: skip
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="TOML", help="A file of settings.", show_default=False)]
-SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as encode.crf=20; see [b]redub show config[/b].", show_default=False)]  # fmt: skip
-AsJson = Annotated[bool, typer.Option("--json", help="Progress as JSON lines on standard error, the result as JSON on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+PlanOption = Annotated[
+    Path | None,
+    _Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video"),
+]
+ConfigOption = Annotated[Path | None, _Option("--config", metavar="TOML", help="A file of settings.", show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    _Option("--set", metavar="KEY=VALUE", help="One setting, as encode.crf=20; see [b]redub show config[/b].", show_default=False),
+]
+AsJson = Annotated[bool, _Option("--json", help="Progress as JSON lines on standard error, the result as JSON on standard output.")]
+Quiet = Annotated[bool, _Option("--quiet", "-q", help="No progress; errors only.")]
+Debug = Annotated[bool, _Option("--debug", help="Show the traceback of an error.")]
 
 
-@app.command(MAIN, hidden=True)
+@app.command(MAIN, hidden=True, help=HELP)
 def dub(
     video: Video,
     audio: Audio,
@@ -81,20 +116,14 @@ def dub(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Give a video of somebody talking a new sound track, and the mouth to go with it.
-
-    The first run looks at the video and keeps what it found beside it (VIDEO.redub); dubbing it into the next language
-    starts from there.  Frames without the speaker's face pass through untouched.  Results are marked as synthetic in
-    their metadata: [b]redub show FILE[/b] reads the mark.
-
-    Sub-commands: [b]analyse[/b], [b]render[/b], [b]show[/b], [b]plugins[/b], [b]demo[/b], [b]doctor[/b]; each has its own --help.
-    """
+    """Re-dub a video; what ``--help`` says stands in `HELP`."""
     with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
         from redub.pipeline import redub
 
+        chosen = _settings(config, settings, fit)
         result = redub(
             video, audio, generator,
-            output=output, plan=plan, config=_settings(config, settings, fit), blend=blend, speaker=speaker, device=device, force=force, tell=tell,
+            output=output, plan=plan, config=chosen, blend=blend, speaker=speaker, device=device, force=force, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
 
@@ -145,9 +174,10 @@ def render(
         from redub.pipeline import render as run
         from redub.plan import Plan
 
+        chosen = _settings(config, settings, fit)
         result = run(
             Plan.load(plan), video, audio, generator,
-            output=output, config=_settings(config, settings, fit), blend=blend, speaker=speaker, device=device, force=force, tell=tell,
+            output=output, config=chosen, blend=blend, speaker=speaker, device=device, force=force, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
 
