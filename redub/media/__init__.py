@@ -1,7 +1,24 @@
 """media: files in and out; the only package that imports PyAV."""
 
+from redub.media.encoders import available_encoders
 from redub.media.frame import Frame
+from redub.media.mark import SyntheticMark, read_mark
 from redub.media.paint import mix, paint
 from redub.media.reader import VideoReader, open_video
+from redub.media.sound import Speech, open_speech, sound_duration
+from redub.media.writer import VideoWriter
 
-__all__ = ["Frame", "VideoReader", "mix", "open_video", "paint"]
+__all__ = [
+    "Frame",
+    "Speech",
+    "SyntheticMark",
+    "VideoReader",
+    "VideoWriter",
+    "available_encoders",
+    "mix",
+    "open_speech",
+    "open_video",
+    "paint",
+    "read_mark",
+    "sound_duration",
+]

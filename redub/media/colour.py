@@ -15,7 +15,6 @@ import numpy as np
 from redub.media.planes import Layout
 from redub.types import Doubles
 
-UNSPECIFIED = 2
 FULL_RANGE = 2
 HD_LINES = 720
 
@@ -48,9 +47,12 @@ class Coding:
 def matrix_of(frame: av.VideoFrame) -> int:
     """Return the number of the frame's matrix, guessed from its height where it is not tagged."""
     tagged = int(frame.colorspace)
-    if tagged in _WEIGHTS:
-        return tagged
-    return 1 if min(frame.height, frame.width) >= HD_LINES else 6
+    return tagged if tagged in _WEIGHTS else guess_matrix(frame.height, frame.width)
+
+
+def guess_matrix(height: int, width: int) -> int:
+    """Return the matrix that players take for an untagged picture of this size, however it is turned."""
+    return 1 if min(height, width) >= HD_LINES else 6
 
 
 def coding_of(frame: av.VideoFrame, layout: Layout) -> Coding:

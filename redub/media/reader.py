@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from math import atan2, degrees
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -47,6 +50,7 @@ class VideoReader:
         self._is_countable_only = False
         with open_input(path) as container:
             stream = find_video(container, path)
+            self.stream_index = stream.index
             self.time_base = as_fraction(stream.time_base, Fraction(1, 90_000))
             self.nominal_rate = as_fraction(stream.average_rate or stream.guessed_rate, DEFAULT_RATE)
             self.estimated_frames = _estimate(container, stream, self.nominal_rate)
@@ -54,7 +58,11 @@ class VideoReader:
             first = next(_decoded(container, stream, self), None)
             if first is None:
                 raise MediaError(f"The video {path} holds no picture that can be decoded.", damaged_hint(path))
-            self.rotation = -first.rotation % 360
+            raw = _raw_pts(first)
+            self.start = (0 if raw is None else raw) * self.time_base
+            """The file's own time of the first presented frame, in seconds."""
+            self.display_matrix = _display_matrix(first)
+            self.rotation = _quarter(self.display_matrix)
             self.native_size = (first.height, first.width)
             self.pixel_format = first.format.name
             self.has_alpha = any(part.is_alpha for part in first.format.components)
@@ -310,6 +318,25 @@ def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoRea
         is_whole = is_whole or native.key_frame
         if is_whole:
             yield native
+
+
+def _display_matrix(native: av.VideoFrame) -> list[int] | None:
+    """Return the nine numbers by which a viewer turns the picture, if there are any."""
+    data: Any = native.side_data.get("DISPLAYMATRIX")  # type: ignore[attr-defined]
+    return None if data is None else [int(value) for value in np.frombuffer(data, "<i4")]
+
+
+def _quarter(matrix: list[int] | None) -> int:
+    """Return the clockwise turn in a display matrix, to the nearest quarter.
+
+    A mirrored picture is worked on as its own mirror image: a face stands upright in it all the same.
+    """
+    if matrix is None:
+        return 0
+    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    if a * d - b * c < 0:
+        a = -a
+    return round(degrees(atan2(b, a)) / 90) * 90 % 360
 
 
 def _raw_pts(native: av.VideoFrame) -> int | None:

@@ -1,0 +1,110 @@
+"""encoders: a codec's name and one quality number -> the options that this encoder wants.
+
+Every encoder calls its constant quality something else, and hardware encoders have only near relatives of it.
+"""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+
+import av
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+from av.codec.hwaccel import HWAccel
+
+from redub.config import EncodeConfig
+from redub.errors import MediaError
+
+SOFTWARE = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1")
+HARDWARE = tuple(
+    f"{codec}_{maker}" for maker in ("nvenc", "qsv", "vaapi", "videotoolbox", "amf") for codec in ("h264", "hevc", "av1")
+)  # fmt: skip
+
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+_SVT = dict(zip(_PRESETS, (12, 11, 10, 9, 8, 7, 5, 4, 2), strict=True))
+_VP9_SPEED = dict(zip(_PRESETS, (8, 7, 6, 5, 4, 3, 2, 1, 0), strict=True))
+_NVENC = dict(zip(_PRESETS, (1, 1, 2, 3, 3, 4, 5, 6, 7), strict=True))
+
+
+def encoder_options(config: EncodeConfig) -> dict[str, str]:
+    """Return the options for constant quality with an encoder.
+
+    Raises:
+        MediaError: The preset is none of the usual names.
+    """
+    if config.preset not in _PRESETS:
+        raise MediaError(f"There is no preset {config.preset!r}.", f"Choose one of: {', '.join(_PRESETS)}.")
+    codec, crf = config.codec, f"{config.crf:g}"
+    whole = str(round(config.crf))
+    if codec == "libx264":
+        return {"crf": crf, "preset": config.preset}
+    if codec == "libx265":
+        return {"crf": crf, "preset": config.preset, "x265-params": "log-level=none"}
+    if codec == "libsvtav1":
+        return {"crf": whole, "preset": str(_SVT[config.preset])}
+    if codec in ("libvpx-vp9", "libaom-av1"):
+        return {"crf": whole, "b": "0", "deadline": "good", "cpu-used": str(_VP9_SPEED[config.preset]), "row-mt": "1"}
+    return _hardware_options(codec, whole, config.preset)
+
+
+def _hardware_options(codec: str, whole: str, preset: str) -> dict[str, str]:
+    maker = codec.rpartition("_")[2]
+    if maker == "nvenc":
+        return {"rc": "vbr", "cq": whole, "b": "0", "preset": f"p{_NVENC[preset]}"}
+    if maker == "qsv":
+        return {"global_quality": whole}
+    if maker == "vaapi":
+        return {"rc_mode": "CQP", "qp": whole}
+    if maker == "videotoolbox":
+        # Its scale runs from 1 to 100, higher is better: 18 lands near 70.
+        return {"flags": "+qscale", "global_quality": str(max(1, 100 - round(int(whole) * 1.7)) * 118)}
+    if maker == "amf":
+        return {"rc": "cqp", "qp_i": whole, "qp_p": whole, "qp_b": whole}
+    return {}
+
+
+def acceleration(codec: str) -> HWAccel | None:
+    """Return the device that an encoder needs to be given its frames on, if any."""
+    return HWAccel("vaapi") if codec.endswith("_vaapi") else None
+
+
+def find_encoder(name: str) -> Codec:
+    """Return an encoder.
+
+    Raises:
+        MediaError: This build of FFmpeg does not have it.
+    """
+    try:
+        return Codec(name, "w")
+    except UnknownCodecError as error:
+        raise MediaError(f"There is no encoder {name!r} here.", "See which there are with:  redub doctor") from error
+
+
+def available_encoders() -> tuple[str, ...]:
+    """Return the encoders that work on this machine, found by encoding a frame with each."""
+    return tuple(name for name in (*SOFTWARE, *HARDWARE) if _works(name))
+
+
+def quieten() -> None:
+    """Keep encoders that write to the terminal past FFmpeg's log from doing so."""
+    os.environ.setdefault("SVT_LOG", "1")
+
+
+def _works(name: str) -> bool:
+    try:
+        quieten()
+        context = av.CodecContext.create(name, "w", hwaccel=acceleration(name))
+        context.width, context.height, context.pix_fmt = 256, 256, _usual_format(name)
+        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+        context.options = encoder_options(EncodeConfig(codec=name))
+        frame = av.VideoFrame(256, 256, context.pix_fmt)
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        return bool([*context.encode(frame), *context.encode(None)])
+    except (av.FFmpegError, ValueError, RuntimeError, NotImplementedError):
+        return False
+
+
+def _usual_format(name: str) -> str:
+    formats = [form.name for form in Codec(name, "w").video_formats or ()]
+    return next((form for form in ("yuv420p", "nv12") if form in formats), "nv12" if "_" in name else "yuv420p")

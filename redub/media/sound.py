@@ -1,0 +1,244 @@
+"""sound: any file's first audio track -> samples from time zero.
+
+`sound_frames` is the one decoder of sound: what a generator hears and what the writer encodes begin at the same
+instant and have the same length.  Time zero is the first presented frame of a file with pictures, else the file's
+own start, so that encoder delay and container offsets never shift speech against lips.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from redub.errors import MediaError
+from redub.media.clock import MICROSECOND, as_fraction
+from redub.media.opening import damaged_hint, open_input, reason
+from redub.media.reader import is_still, open_video
+from redub.types import Floats
+
+TOLERANCE = Fraction(1, 50)
+"""A time stamp may disagree with the samples counted so far by this many seconds before a gap is filled."""
+
+MAX_FAILURES = 8
+
+
+class Speech:
+    """Decoded mono sound, kept in an unlinked temporary file so that its length costs no memory.
+
+    Use `open_speech` to make one, and as a context manager.
+    """
+
+    def __init__(self, path: Path, rate_hz: int) -> None:
+        self.path, self.rate_hz = path, rate_hz
+        self.samples = 0
+        """How many there are at ``rate_hz``."""
+        self.duration = Fraction(0)
+        """Of the sound as it is in the file, exact at its own rate."""
+        self._file = tempfile.TemporaryFile(prefix="redub.")  # noqa: SIM115  closed by close()
+        try:
+            self._fill()
+        except OSError as error:
+            self.close()
+            raise MediaError(f"The decoded sound of {path} cannot be kept: {error.strerror}.", "Set TMPDIR to a larger disk.") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _fill(self) -> None:
+        def keep(frames: list[av.AudioFrame]) -> None:
+            for frame in frames:
+                self._file.write(frame.to_ndarray().astype("<f4", copy=False).tobytes())
+                self.samples += frame.samples
+
+        resampler = Resampler("flt", "mono", self.rate_hz)
+        for frame in sound_frames(self.path):
+            self.duration += Fraction(frame.samples, frame.sample_rate)
+            keep(resampler.push(frame))
+        keep(resampler.push(None))
+        if not self.samples:
+            raise MediaError(f"The sound in {self.path} has no samples.", "Its recording or export may have failed; make it anew.")
+
+    def window(self, start: int, stop: int) -> Floats:
+        """Return (stop - start,) samples; zeros before the sound and behind it."""
+        result = np.zeros(max(0, stop - start), np.float32)
+        first, last = max(start, 0), min(stop, self.samples)
+        if first < last:
+            self._file.seek(4 * first)
+            result[first - start : last - start] = np.frombuffer(self._file.read(4 * (last - first)), "<f4")
+        return result
+
+    def __enter__(self) -> Speech:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the decoded sound."""
+        self._file.close()
+
+
+class Resampler:
+    """Converts frames to one format, layout and rate, also where a file changes its own on the way."""
+
+    def __init__(self, form: str, layout: str, rate_hz: int) -> None:
+        self._wanted = (form, layout, rate_hz)
+        self._resampler: av.AudioResampler | None = None
+        self._given: tuple[str, str, int] | None = None
+
+    def push(self, frame: av.AudioFrame | None) -> list[av.AudioFrame]:
+        """Return what is ready; None asks for the rest."""
+        given = None if frame is None else (frame.format.name, frame.layout.name, frame.sample_rate)
+        ready: list[av.AudioFrame] = []
+        if self._resampler is not None and given != self._given:
+            ready += self._resampler.resample(None)
+            self._resampler = None
+        if frame is None:
+            return ready
+        if self._resampler is None:
+            form, layout, rate = self._wanted
+            self._resampler, self._given = av.AudioResampler(format=form, layout=layout, rate=rate), given
+        return ready + self._resampler.resample(frame)
+
+
+def open_speech(path: Path, rate_hz: int) -> Speech:
+    """Decode a file's first audio track to mono at one rate.
+
+    Args:
+        path: Any file with sound, also a video.
+        rate_hz: What a generator wants.
+
+    Raises:
+        MediaError: The file cannot be read, holds no sound, or its sound is empty.
+    """
+    return Speech(Path(path), rate_hz)
+
+
+def sound_duration(path: Path) -> Fraction:
+    """Return the exact length of a file's sound in seconds, from time zero to its last sample."""
+    return sum((Fraction(frame.samples, frame.sample_rate) for frame in sound_frames(path)), Fraction(0))
+
+
+def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
+    """Decode an audio track in its own rate and layout, without a gap from time zero.
+
+    A late start and missing stretches are filled with silence; what lies before time zero is cut off.
+
+    Args:
+        path: Any file with sound.
+        number: Which of its audio tracks.
+
+    Raises:
+        MediaError: The file cannot be read or holds no such track.
+    """
+    with open_input(path, "sound") as container:
+        stream = find_sound(container, path, number)
+        zero = time_zero(container, path)
+        now = Fraction(0)
+        for frame in _decoded(container, stream, path):
+            rate = frame.sample_rate
+            late = Fraction(0)
+            if frame.pts is not None:
+                late = frame.pts * as_fraction(frame.time_base, Fraction(1, rate)) - zero - now
+            parts = [frame]
+            if late > TOLERANCE or (late > 0 and now == 0):
+                parts = [*_silence(frame, round(late * rate)), frame]
+            elif -late > TOLERANCE or (late < 0 and now == 0):
+                parts = _without_start(frame, round(-late * rate))
+            for part in parts:
+                now += Fraction(part.samples, rate)
+                part.pts = None
+                yield part
+
+
+def find_sound(container: InputContainer, path: Path, number: int = 0) -> AudioStream:
+    """Return an audio track.
+
+    Raises:
+        MediaError: There is none, or its codec is unknown.
+    """
+    if number >= len(container.streams.audio):
+        raise MediaError(f"{path} holds no sound.", "Give a file with the new speech, such as a .wav or .mp3.")
+    stream = container.streams.audio[number]
+    if stream.codec_context is None:
+        raise MediaError(f"The sound in {path} is in a codec that this FFmpeg cannot decode.", "Convert it to WAV first.")
+    return stream
+
+
+def time_zero(container: InputContainer, path: Path) -> Fraction:
+    """Return the file's own time at which its first picture is shown, or its sound begins."""
+    if any(not is_still(stream) for stream in container.streams.video):
+        try:
+            with open_video(path) as reader:
+                return reader.start
+        except MediaError:
+            return Fraction(0)
+    # These count from an absolute zero, and a late start there is meant; elsewhere it is encoder delay or chance.
+    if {"mp4", "matroska"} & set(container.format.name.split(",")):
+        return Fraction(0)
+    return (container.start_time or 0) * MICROSECOND
+
+
+def _decoded(container: InputContainer, stream: AudioStream, path: Path) -> Iterator[av.AudioFrame]:
+    """Decode packets, skipping those that fail."""
+    failures = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            packet = None
+        try:
+            frames = stream.decode(packet)
+            failures = 0 if frames else failures
+        except av.EOFError:
+            return
+        except av.FFmpegError as error:
+            failures, frames = failures + 1, []
+            if failures >= MAX_FAILURES:
+                raise MediaError(
+                    f"The sound in {path} failed to decode {failures} times in a row: {reason(error)}.", damaged_hint(path)
+                ) from error
+        yield from frames
+        if packet is None:
+            return
+
+
+def _silence(like: av.AudioFrame, samples: int) -> Iterator[av.AudioFrame]:
+    """Yield silence in the format of a frame, a second at a time."""
+    channels = like.layout.nb_channels
+    while samples > 0:
+        count = min(samples, like.sample_rate)
+        shape = (channels, count) if like.format.is_planar else (1, count * channels)
+        old = like.to_ndarray()
+        # Unsigned samples are silent in the middle.
+        array = np.full(shape, 128 if old.dtype == np.uint8 else 0, old.dtype)
+        yield _frame(array, like)
+        samples -= count
+
+
+def _without_start(frame: av.AudioFrame, samples: int) -> list[av.AudioFrame]:
+    if samples >= frame.samples:
+        return []
+    skip = samples if frame.format.is_planar else samples * frame.layout.nb_channels
+    return [_frame(np.ascontiguousarray(frame.to_ndarray()[:, skip:]), frame)]
+
+
+def _frame(array: np.ndarray, like: av.AudioFrame) -> av.AudioFrame:
+    fresh = av.AudioFrame.from_ndarray(array, like.format.name, like.layout.name)
+    fresh.sample_rate = like.sample_rate
+    return fresh
+
+
+def first_samples(frame: av.AudioFrame, samples: int) -> av.AudioFrame:
+    """Return the start of a frame."""
+    keep = samples if frame.format.is_planar else samples * frame.layout.nb_channels
+    return _frame(np.ascontiguousarray(frame.to_ndarray()[:, :keep]), frame)
