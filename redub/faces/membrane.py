@@ -50,7 +50,7 @@ class EdgeSamples:
     weight: Doubles
     """(K,) sums of weight; zero where nothing can be trusted."""
     difference: Floats
-    """(N, 3) the samples themselves."""
+    """(3, N) the samples themselves."""
     trusted: Floats
     """(N,) their weights before outliers lost theirs."""
 
@@ -72,7 +72,7 @@ class Membrane:
     shares: Floats
     """(N,) how much each says: 1 in the middle of the soft edge, 0 at its two sides."""
     basis: Floats
-    """(N, 3) 1, x, y of the unit square, from the edge's middle."""
+    """(3, N) 1, x, y of the unit square, from the edge's middle."""
     sections: Ints
     """(N,) which section of the edge each belongs to."""
     along: Doubles
@@ -90,13 +90,13 @@ class Membrane:
             patch: (S, S, 3) what is to lie over it.
             trust: (N,) 0 to 1, how far each sample is to be believed; 0 for px that lie outside the frame.
         """
-        difference = picture.reshape(-1, 3)[self.pixels].astype(np.float32)
-        difference -= patch.reshape(-1, 3)[self.pixels]
+        # Channels first: N long rows are several times faster than N short ones.
+        difference = np.subtract(picture.reshape(-1, 3)[self.pixels].T, patch.reshape(-1, 3)[self.pixels].T, dtype=np.float32)
         trusted = self.shares if trust is None else self.shares * trust
         count = len(self.along)
         plane, weights = _fit(self.basis, difference, trusted)
-        rest = (difference - self.basis @ plane) * weights[:, None]
-        sums = [np.bincount(self.sections, rest[:, channel], count) for channel in range(3)]
+        rest = (difference - plane.T.astype(np.float32) @ self.basis) * weights
+        sums = [np.bincount(self.sections, channel, count) for channel in rest]
         return EdgeSamples(
             plane=plane,
             rest=np.stack(sums, 1),
@@ -111,7 +111,7 @@ class Membrane:
         What moves along the edge moves few samples by much; a change of brightness moves all by the same.  Seen from
         sample to sample it is told apart from that far better than two means are.
         """
-        change, _ = _fit(self.basis[:, :1], now.difference - before.difference, np.minimum(before.trusted, now.trusted))
+        change, _ = _fit(self.basis[:1], now.difference - before.difference, np.minimum(before.trusted, now.trusted))
         mean: Doubles = change[0]
         return mean
 
@@ -126,8 +126,8 @@ class Membrane:
         weight = self.along @ samples.weight
         if weight.min() > 0:
             surface += self.inwards @ ((self.along @ samples.rest) / weight[:, None])
-        largest = np.abs(surface).max(axis=1, keepdims=True)
-        surface *= max_correction / np.maximum(largest, max(max_correction, 1e-9))
+        largest = np.maximum.reduce([*np.abs(surface).T, np.full(len(surface), max(max_correction, 1e-9))])
+        surface *= (max_correction / largest)[:, None]
         grid = surface.astype(np.float32).reshape(GRID, GRID, 3)
         cv = load_cv()
         enlarged: Floats = cv.resize(grid, (self.size_px, self.size_px), interpolation=cv.INTER_LINEAR)
@@ -160,7 +160,7 @@ def make_membrane(mask: Floats) -> Membrane:
         pixels=rows * size + columns,
         places=places,
         shares=shares.astype(np.float32),
-        basis=_basis(unit - middle).astype(np.float32),
+        basis=np.ascontiguousarray(_basis(unit - middle).T, np.float32),
         sections=(_nearest(outline, unit) * SECTIONS).astype(np.int64) % SECTIONS,
         along=_along_kernel(),
         inwards=_inwards(inside, _between_sections(_nearest(outline, cells))),
@@ -173,24 +173,24 @@ def _basis(offsets: Doubles) -> Doubles:
 
 
 def _fit(basis: Floats, values: Floats, weights: Floats) -> tuple[Doubles, Floats]:
-    """Fit values (N, 3) by a basis (N, M) whose first column is 1; return (M, 3) and the weights that outliers have lost."""
-    found = np.zeros((basis.shape[1], 3))
-    used = values[weights > 0]
-    if not len(used):
+    """Fit values (3, N) by a basis (M, N) whose first row is 1; return (M, 3) and the weights that outliers have lost."""
+    found = np.zeros((len(basis), 3))
+    is_used = weights > 0
+    if not is_used.any():
         return found, weights
-    found[0] = np.median(used, axis=0)
+    found[0] = np.median(values[:, is_used], axis=1)
     # Where only a corner of the edge can be seen its slope says nothing about the far side: hold it back.
-    hold = np.diag([0.0, *[HOLD] * (basis.shape[1] - 1)])
+    hold = np.diag([0.0, *[HOLD] * (len(basis) - 1)])
     robust = weights
     for _ in range(ROUNDS):
-        off = np.abs(values - basis @ found.astype(np.float32)).max(axis=1)
-        scale = max(OUTLIER_MAD * float(np.median(off[weights > 0])), MIN_OUTLIER)
+        off = np.maximum.reduce(np.abs(values - found.T.astype(np.float32) @ basis))
+        scale = max(OUTLIER_MAD * float(np.median(off[is_used])), MIN_OUTLIER)
         robust = weights * np.maximum(0, 1 - (off / MAX_TONE) ** 2) ** 2 / (1 + (off / scale) ** 2) ** 2
-        weighted = basis * robust[:, None]
         if not robust.any():
             return np.zeros_like(found), robust
-        normal = (weighted.T @ basis).astype(np.float64) + hold * float(robust.sum())
-        found = np.linalg.solve(normal, (weighted.T @ values).astype(np.float64))
+        weighted = basis * robust
+        normal = (weighted @ basis.T).astype(np.float64) + hold * float(robust.sum())
+        found = np.linalg.solve(normal, (weighted @ values.T).astype(np.float64))
     return found, robust
 
 

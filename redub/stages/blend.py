@@ -23,7 +23,7 @@ import numpy as np
 from redub.config import BlendConfig
 from redub.faces.cv import load_cv
 from redub.faces.geometry import frame_from_crop
-from redub.faces.masks import lower_face_mask, whole_face_mask
+from redub.faces.masks import lower_face_mask, soft_square_mask, whole_face_mask
 from redub.faces.membrane import EdgeSamples, Membrane, make_membrane
 from redub.plugin import Mode, Region
 from redub.types import RGB, Blend, BlendRegion, Doubles, Floats, Ints, Patch
@@ -66,6 +66,8 @@ class _Sheet:
     outline: Doubles
     """(n, 2) corners, px of the crop, of a convex shape around the mask."""
     mode: Mode
+    is_open: bool
+    """Whether the mask runs to a side of the crop, because the frame ends there too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +122,7 @@ def _sheet(region: Region, mode: Mode, config: BlendConfig, sides: tuple[bool, b
 def _make_sheet(kind: BlendRegion | None, mode: Mode, edge: float, sides: tuple[bool, bool, bool, bool], is_corrected: bool) -> _Sheet:
     cv = load_cv()
     first, size = mode.output_offset_px, mode.output_px
-    mask = _soft_square(size, edge, sides)
+    mask = soft_square_mask(size, edge, sides)
     if kind is not None:
         shape = (lower_face_mask if kind is BlendRegion.LOWER else whole_face_mask)(mode.input_px, edge)
         mask = np.minimum(mask, shape[first : first + size, first : first + size])
@@ -136,15 +138,8 @@ def _make_sheet(kind: BlendRegion | None, mode: Mode, edge: float, sides: tuple[
         box=(left, top, right, bottom),
         outline=np.asarray(hull, np.float64),
         mode=mode,
+        is_open=not all(sides),
     )
-
-
-def _soft_square(size_px: int, edge: float, sides: tuple[bool, bool, bool, bool]) -> Floats:
-    """Return a mask of 1 that falls to 0 at the outermost px of the sides (left, top, right, bottom) that are named."""
-    inwards = np.arange(size_px) / max(edge * size_px, 1.0)
-    ramp = np.clip(inwards, 0, 1) ** 2 * (3 - 2 * np.clip(inwards, 0, 1))
-    left, top, right, bottom = (ramp if side else np.ones(size_px) for side in sides)
-    return np.outer(np.minimum(top, bottom[::-1]), np.minimum(left, right[::-1])).astype(np.float32)
 
 
 def _inner_sides(similarity: Doubles, region: Region, frame_size: tuple[int, int]) -> tuple[bool, bool, bool, bool]:
@@ -228,7 +223,8 @@ def _patch(one: _Measured, sheet: _Sheet, config: BlendConfig, frame_size: tuple
     size = (right - left, bottom - top)
     picture = _low_pass(picture, 1 / float(np.hypot(matrix[0, 0], matrix[1, 0])))
     rgb = cv.warpAffine(picture, matrix, size, flags=cv.INTER_CUBIC, borderMode=cv.BORDER_REPLICATE)
-    alpha = cv.warpAffine(mask, matrix, size, flags=cv.INTER_LINEAR, borderMode=cv.BORDER_REPLICATE)
+    beyond = cv.BORDER_REPLICATE if sheet.is_open else cv.BORDER_CONSTANT
+    alpha = cv.warpAffine(mask, matrix, size, flags=cv.INTER_LINEAR, borderMode=beyond)
     return Patch(left=left, top=top, rgb=np.rint(np.clip(rgb, 0, 255, out=rgb)).astype(np.uint8), alpha=np.asarray(alpha, np.float32))
 
 
