@@ -21,10 +21,10 @@ from redub.errors import ConfigError
 class ShotConfig:
     """How cuts are found."""
 
-    threshold: float = 3.0
+    threshold: float = 3.5
     """A cut's frame difference exceeds its surroundings' mean by this factor."""
-    min_difference: float = 15.0
-    """Below this mean HSV difference (0 to 255) nothing is a cut."""
+    min_difference: float = 6.0
+    """Below this mean difference of luma (0 to 255) nothing is a cut."""
     min_length_s: float = 0.3
     """A shorter shot is joined to its successor."""
 
