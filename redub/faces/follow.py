@@ -11,6 +11,7 @@ A `Place` is a similarity row (see `redub.faces.geometry`) that takes the canoni
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from redub.faces.geometry import (
     apply_similarity,
     compose_similarity,
     crop_from_frame,
+    fit_robustly,
     fit_similarity,
-    frame_from_crop,
     invert_similarity,
     similarity_from_points,
 )
@@ -59,9 +60,11 @@ class Sight:
     points: Floats
     """(68, 2) frame px."""
     spread: float
-    """How far the landmark predictor's answers lie apart; above `MAX_SPREAD` it hardly is a face."""
+    """How far the landmark predictor's answers lie apart; see `find_landmarks`."""
     patch: Any
-    """(FLOW_PX, FLOW_PX) uint8 picture around ``place``."""
+    """(FLOW_PX, FLOW_PX) uint8 picture of the face and its surroundings."""
+    patch_place: Doubles
+    """(4,) the place around which ``patch`` was cut, a little off ``place``."""
 
 
 def place_from_box(box: Any) -> Doubles:
@@ -88,20 +91,20 @@ def look(gray: Any, place: Doubles, anchoring: float = ANCHORING) -> Sight:
     """
     picture = cut_patch(gray, place, PATCH_PX)
     points, spread = find_landmarks(picture, _patch_box(PATCH_PX))
-    matrix = frame_from_crop(compose_similarity(place, PATCH), PATCH_PX)
-    points = (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-    seen = similarity_from_points(points)
+    points = apply_similarity(_frame_from_patch(place, PATCH_PX), points).astype(np.float32)
+    seen = similarity_from_points(points, rounds=1)
     turn = (seen[1] - place[1] + np.pi) % (2 * np.pi) - np.pi
     settled = place + anchoring * np.array([seen[0] - place[0], turn, seen[2] - place[2], seen[3] - place[3]])
-    return Sight(place=settled, points=points, spread=spread, patch=cut_patch(gray, settled, FLOW_PX))
+    patch = load_cv().resize(picture, (FLOW_PX, FLOW_PX), interpolation=load_cv().INTER_AREA)
+    return Sight(place=settled, points=points, spread=spread, patch=patch, patch_place=place)
 
 
 def follow(gray: Any, last: Sight) -> Sight | None:
     """See in this frame the face that was seen in a neighbouring one; None where it cannot be followed."""
-    moved = _flow(last.patch, cut_patch(gray, last.place, FLOW_PX))
+    moved = _flow(last.patch, cut_patch(gray, last.patch_place, FLOW_PX))
     if moved is None:
         return None
-    frame_from_patch = _frame_from_patch(last.place, FLOW_PX)
+    frame_from_patch = _frame_from_patch(last.patch_place, FLOW_PX)
     step = compose_similarity(compose_similarity(frame_from_patch, moved), invert_similarity(frame_from_patch))
     return look(gray, compose_similarity(step, last.place))
 
@@ -158,6 +161,7 @@ def _unit_from_px(size_px: int) -> Doubles:
     return np.array([-np.log(size_px), 0.0, 0.5 / size_px, 0.5 / size_px])
 
 
+@cache
 def _patch_box(size_px: int) -> Doubles:
     """Return the detector's box in px of a patch."""
     corners = np.reshape(DETECTOR_BOX, (2, 2))
@@ -167,21 +171,15 @@ def _patch_box(size_px: int) -> Doubles:
 def _flow(before: Any, after: Any) -> Doubles | None:
     """Return the similarity that takes px of one patch to px of the other, (4,), or None if too few points agree."""
     cv2 = load_cv()
-    inner = np.zeros_like(before)
     left, top, right, bottom = np.rint(_patch_box(FLOW_PX)).astype(int)
-    inner[top:bottom, left:right] = 255
-    start = cv2.goodFeaturesToTrack(before, FLOW_POINTS, 0.01, 3, mask=inner)
+    start = cv2.goodFeaturesToTrack(before[top:bottom, left:right], FLOW_POINTS, 0.01, 3)
     if start is None or len(start) < MIN_FLOW_POINTS:
         return None
-    window = {"winSize": (13, 13), "maxLevel": 3}
+    start += np.array([left, top], np.float32)
+    window = {"winSize": (13, 13), "maxLevel": 2}
     there, is_there, _ = cv2.calcOpticalFlowPyrLK(before, after, start, None, **window)
     back, is_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **window)
     is_good = (is_there & is_back).ravel().astype(bool) & (np.linalg.norm(back - start, axis=-1).ravel() < MAX_RETURN_PX)
     if is_good.sum() < MIN_FLOW_POINTS:
         return None
-    source, target = start[is_good, 0].astype(np.float64), there[is_good, 0].astype(np.float64)
-    moved = fit_similarity(source, target)
-    for _ in range(3):
-        error = np.linalg.norm(apply_similarity(moved, source) - target, axis=-1)
-        moved = fit_similarity(source, target, 1.0 / (1.0 + (error / (2.0 * np.median(error) + 0.05)) ** 2))
-    return moved
+    return fit_robustly(start[is_good, 0], there[is_good, 0], 2, grain=0.05)

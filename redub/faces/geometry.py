@@ -30,22 +30,36 @@ def fit_similarity(source: Any, target: Any, weights: Any = None) -> Doubles:
     Returns:
         (..., 4) rows.
     """
-    # As complex numbers a similarity is target = a * source + b: linear, and never a reflection.
     z, w = _complex(source), _complex(target)
     share = np.ones(w.shape) if weights is None else np.asarray(weights, np.float64) + np.zeros(w.shape)
-    share = share / share.sum(axis=-1, keepdims=True)
-    z_mean, w_mean = (share * z).sum(axis=-1, keepdims=True), (share * w).sum(axis=-1, keepdims=True)
-    z, w = z - z_mean, w - w_mean
-    a = (share * z.conj() * w).sum(axis=-1) / (share * np.abs(z) ** 2).sum(axis=-1)
-    b = w_mean[..., 0] - a * z_mean[..., 0]
-    return np.stack([np.log(np.abs(a)), np.angle(a), b.real, b.imag], axis=-1)
+    return _row(*_fit(z, w, share))
+
+
+def fit_robustly(source: Any, target: Any, rounds: int, grain: float = 1e-9) -> Doubles:
+    """Fit a similarity to points some of which are wrong: one that the others contradict loses its vote by and by.
+
+    Args:
+        source: (..., N, 2).
+        target: (..., N, 2).
+        rounds: How often the votes are weighed again (Cauchy weights, as wide as twice the median error).
+        grain: Errors are expected to be about this large at least, in the target's unit.
+
+    Returns:
+        (..., 4) rows.
+    """
+    z, w = _complex(source), _complex(target)
+    a, b = _fit(z, w, np.ones(w.shape))
+    for _ in range(rounds):
+        error = np.abs(w - a[..., None] * z - b[..., None])
+        width = 2.0 * np.median(error, axis=-1, keepdims=True) + grain
+        a, b = _fit(z, w, 1.0 / (1.0 + (error / width) ** 2))
+    return _row(a, b)
 
 
 def similarity_from_points(points: Any, rounds: int = 3) -> Doubles:
     """Return the similarity that takes the canonical face's eyes and nose to those of ``points``.
 
-    A point that the others contradict loses its vote by and by (Cauchy weights), so a hair or a glint on one eye does
-    not tilt the crop.
+    It is fitted robustly, so that a hair or a glint on one eye does not tilt the crop.
 
     Args:
         points: (..., 68, 2) px.
@@ -54,22 +68,15 @@ def similarity_from_points(points: Any, rounds: int = 3) -> Doubles:
     Returns:
         (..., 4) rows, canonical to px; the angle lies in -pi..pi.
     """
-    source = CANONICAL_FACE[EYES_AND_NOSE]
-    target = np.asarray(points, np.float64)[..., EYES_AND_NOSE, :]
-    row = fit_similarity(source, target)
-    for _ in range(rounds):
-        error = np.linalg.norm(target - apply_similarity(row, source), axis=-1)
-        width = 2.0 * np.median(error, axis=-1, keepdims=True) + 1e-9
-        row = fit_similarity(source, target, 1.0 / (1.0 + (error / width) ** 2))
-    return row
+    return fit_robustly(CANONICAL_FACE[EYES_AND_NOSE], np.asarray(points)[..., EYES_AND_NOSE, :], rounds)
 
 
 def apply_similarity(row: Any, points: Any) -> Doubles:
     """Take points through similarities: (..., 4), (..., N, 2) -> (..., N, 2)."""
     row = np.asarray(row, np.float64)
     a, b = np.exp(row[..., 0] + 1j * row[..., 1]), row[..., 2] + 1j * row[..., 3]
-    moved = a[..., None] * _complex(points) + b[..., None]
-    return np.stack([moved.real, moved.imag], axis=-1)
+    moved = np.ascontiguousarray(a[..., None] * _complex(points) + b[..., None])
+    return moved.view(np.float64).reshape(*moved.shape, 2)
 
 
 def invert_similarity(row: Any) -> Doubles:
@@ -117,6 +124,21 @@ def crop_points(row: Any, points: Any, size_px: int) -> Doubles:
     return apply_similarity(invert_similarity(row), points) * size_px - 0.5
 
 
+def _fit(z: Any, w: Any, share: Any) -> tuple[Any, Any]:
+    """Return (a, b) of the best w = a * z + b: as complex numbers a similarity is linear, and never a reflection."""
+    share = share / share.sum(axis=-1, keepdims=True)
+    z_mean, w_mean = (share * z).sum(axis=-1, keepdims=True), (share * w).sum(axis=-1, keepdims=True)
+    z, w = z - z_mean, w - w_mean
+    a = (share * z.conj() * w).sum(axis=-1) / (share * (z.real**2 + z.imag**2)).sum(axis=-1)
+    return a, w_mean[..., 0] - a * z_mean[..., 0]
+
+
+def _row(a: Any, b: Any) -> Doubles:
+    row = np.empty((*np.shape(a), 4))
+    row[..., 0], row[..., 1], row[..., 2], row[..., 3] = np.log(np.abs(a)), np.angle(a), b.real, b.imag
+    return row
+
+
 def _complex(points: Any) -> Any:
-    points = np.asarray(points, np.float64)
-    return points[..., 0] + 1j * points[..., 1]
+    points = np.ascontiguousarray(points, np.float64)
+    return points.view(np.complex128)[..., 0]

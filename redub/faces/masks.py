@@ -66,15 +66,17 @@ def soft_square_mask(size_px: int, edge: float, sides: tuple[bool, bool, bool, b
 
 def _outline(top: float) -> Doubles:
     """Return the corners of a jaw-shaped region: (N, 2) canonical."""
-    jaw = CANONICAL_FACE[:17].copy()
-    middle = np.array([0.5, CANONICAL_FACE[33, 1]])
-    # Inwards at the sides only: towards the chin the outline is let down instead, to leave room for a mouth that opens.
-    jaw[:, 0] -= np.sign(jaw[:, 0] - 0.5) * np.minimum(INSIDE_JAW, np.abs(jaw[:, 0] - 0.5))
-    fall = np.clip((jaw[:, 1] - middle[1]) / (CANONICAL_FACE[8, 1] - middle[1]), 0, 1)
-    jaw[:, 1] += (BOTTOM - CANONICAL_FACE[8, 1]) * fall
-    below = jaw[jaw[:, 1] > top]
-    sides = np.interp(top, jaw[:9, 1], jaw[:9, 0])
-    return np.concatenate([[[sides, top]], below, [[1 - sides, top]]])
+    jaw = CANONICAL_FACE[:17]
+    # How far down the face, 0 at the nose's base and 1 at the chin.
+    fall = np.clip((jaw[:, 1] - CANONICAL_FACE[33, 1]) / (CANONICAL_FACE[8, 1] - CANONICAL_FACE[33, 1]), 0, 1)
+    # Inwards at the sides, but not at the chin: there the outline is let down, to leave room for a mouth that opens.
+    across = jaw[:, 0] + np.sign(0.5 - jaw[:, 0]) * INSIDE_JAW * (1 - fall**2)
+    down = jaw[:, 1] + (BOTTOM - CANONICAL_FACE[8, 1]) * fall
+    curve = np.stack([across, down], axis=1)
+    for _ in range(3):  # Chaikin's corner cutting: a polygon's corners would show in the soft edge
+        curve = np.stack([0.75 * curve[:-1] + 0.25 * curve[1:], 0.25 * curve[:-1] + 0.75 * curve[1:]], axis=1).reshape(-1, 2)
+    side = float(np.interp(top, curve[: len(curve) // 2, 1], curve[: len(curve) // 2, 0]))
+    return np.concatenate([[[side, top]], curve[curve[:, 1] > top], [[1 - side, top]]])
 
 
 def _drawn(outline: Doubles, size_px: int, edge: float) -> Floats:
