@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.codec import Codec
@@ -94,7 +95,7 @@ def quieten() -> None:
 def _works(name: str) -> bool:
     try:
         quieten()
-        context = av.CodecContext.create(name, "w", hwaccel=acceleration(name))
+        context: Any = av.CodecContext.create(name, "w", hwaccel=acceleration(name))
         context.width, context.height, context.pix_fmt = 256, 256, _usual_format(name)
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
         context.options = encoder_options(EncodeConfig(codec=name))

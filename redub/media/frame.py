@@ -155,7 +155,8 @@ def to_bytes(samples: Samples, layout: Layout) -> NDArray[np.uint8]:
     if layout.kind == "rgb":
         return np.round(samples * (255 / ((1 << depth) - 1))).astype(np.uint8)
     half = 1 << (depth - 9)
-    return np.minimum((samples.astype(np.uint32) + half) >> (depth - 8), 255).astype(np.uint8)
+    shifted: NDArray[np.uint8] = np.minimum((samples.astype(np.uint32) + half) >> (depth - 8), 255).astype(np.uint8)
+    return shifted
 
 
 def _rgb_parts(native: av.VideoFrame, layout: Layout, views: list[Samples], box: IntBox) -> list[Samples]:

@@ -18,7 +18,8 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrain
 """IPTC NewsCodes: "a composite that includes media created by a trained model"."""
 
 _PATTERN = re.compile(
-    r"\[redub (?P<version>\S+); generator (?P<generator>\S+); digital source type (?P<kind>\S+); weights sha256 (?P<weights>[0-9a-f, ]*|none)\]"
+    r"\[redub (?P<version>\S+); generator (?P<generator>\S+); digital source type (?P<kind>\S+); "
+    r"weights sha256 (?P<weights>[0-9a-f, ]*|none)\]"
 )
 
 
@@ -44,9 +45,7 @@ def read_mark(path: Path) -> SyntheticMark | None:
 def find_mark(metadata: dict[str, str]) -> SyntheticMark | None:
     """Return the mark in a container's tags, or None."""
     comment = next((value for key, value in metadata.items() if key.lower() == "comment"), "")
-    found = None
-    for found in _PATTERN.finditer(comment):
-        pass
+    found = _PATTERN.search(comment)
     if found is None or found["kind"] != SOURCE_TYPE:
         return None
     weights = tuple(re.findall(r"[0-9a-f]{64}", found["weights"]))
@@ -68,4 +67,4 @@ def add_mark(metadata: dict[str, str], mark: SyntheticMark) -> dict[str, str]:
         "REDUB_GENERATOR": mark.generator,
         "REDUB_WEIGHTS_SHA256": ",".join(mark.weights_sha256),
     }
-    return {**metadata, **parts, name: f"{kept}\n{said}" if kept else said}
+    return {**metadata, **parts, name: f"{said}\n{kept}" if kept else said}

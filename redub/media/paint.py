@@ -14,7 +14,7 @@ import numpy as np
 from redub.errors import MediaError
 from redub.media.colour import coding_of
 from redub.media.frame import Frame, IntBox, coded_box, turned
-from redub.media.planes import Layout, Samples, copy_native, sample_views, unpacked
+from redub.media.planes import Layout, Samples, copy_native, plane_words, sample_views, unpacked
 from redub.types import Floats, Patch
 
 
@@ -75,8 +75,8 @@ def mix(first: Frame, second: Frame, weight: float) -> Frame:
     share = round(min(max(weight, 0.0), 1.0) * 256)
     for target, added in zip(native.planes, other.planes, strict=True):
         width = min(target.line_size, abs(added.line_size)) // word.itemsize
-        old = np.frombuffer(target, word).reshape(target.height, -1)[:, :width]
-        new = np.frombuffer(added, word).reshape(added.height, -1)[:: -1 if added.line_size < 0 else 1, :width]
+        old = plane_words(target, word)[:, :width]
+        new = plane_words(added, word)[:: -1 if added.line_size < 0 else 1, :width]
         old[:] = (old.astype(np.uint32) * (256 - share) + new.astype(np.uint32) * share + 128) >> 8
     return replace(first, native=native)
 

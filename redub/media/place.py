@@ -82,9 +82,8 @@ def clear_errors(target: Path) -> Iterator[None]:
 def _cannot_write(target: Path, error: BaseException) -> MediaError:
     number = getattr(error, "errno", None)
     if number in _FULL:
-        return MediaError(
-            f"{target} cannot be written: the disk is full.", "Free some space, or name a file on another disk with --output."
-        )
+        hint = "Free some space, or name a file on another disk with --output."
+        return MediaError(f"{target} cannot be written: the disk is full.", hint)
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return MediaError(f"{target} cannot be written: {reason(error)}.", "Name a file in a folder of your own with --output.")
     return MediaError(f"{target} cannot be written: {reason(error)}.", "Try another encoder; see which there are with:  redub doctor")

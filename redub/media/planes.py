@@ -137,9 +137,16 @@ def _view(frame: av.VideoFrame, layout: Layout, place: tuple[int, int, int]) -> 
     plane = frame.planes[number]
     word = np.dtype(np.uint8 if layout.bits == 8 else "<u2")
     line = plane.line_size
-    rows = np.frombuffer(plane, word).reshape(plane.height, abs(line) // word.itemsize)
+    rows = plane_words(plane, word)
     # Bottom-up pictures have a negative line size: the first row in memory is the last one shown.
-    return rows[:: -1 if line < 0 else 1, offset : plane.width * step : step]
+    view: Samples = rows[:: -1 if line < 0 else 1, offset : plane.width * step : step]
+    return view
+
+
+def plane_words(plane: Any, word: Any = np.uint8) -> Samples:
+    """Return the (H, N) words of a plane in its own memory, padding and all."""
+    # PyAV's planes have a buffer, which its stubs do not say.
+    return np.frombuffer(plane, word).reshape(plane.height, abs(plane.line_size) // np.dtype(word).itemsize)
 
 
 def copy_native(frame: av.VideoFrame) -> av.VideoFrame:
@@ -147,10 +154,9 @@ def copy_native(frame: av.VideoFrame) -> av.VideoFrame:
     fresh = av.VideoFrame(frame.width, frame.height, frame.format.name)
     for source, target in zip(frame.planes, fresh.planes, strict=True):
         if source.line_size == target.line_size:
-            np.frombuffer(target, np.uint8)[:] = np.frombuffer(source, np.uint8)
+            plane_words(target)[:] = plane_words(source)
             continue
-        old = np.frombuffer(source, np.uint8).reshape(source.height, abs(source.line_size))
-        new = np.frombuffer(target, np.uint8).reshape(target.height, abs(target.line_size))
+        old, new = plane_words(source), plane_words(target)
         width = min(old.shape[1], new.shape[1])
         new[:, :width] = old[:: -1 if source.line_size < 0 else 1, :width]
     copy_facts(frame, fresh)

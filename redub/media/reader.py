@@ -7,7 +7,7 @@ then known by its time, never by counting from a key frame, so that an index mea
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -133,7 +133,7 @@ class VideoReader:
             yield from reversed(list(self.read(first, stop)))
             stop = first
 
-    def _numbered(self, start: int) -> Iterator[Frame]:
+    def _numbered(self, start: int) -> Generator[Frame, None, None]:
         """Yield frames with their numbers, from a key frame at or before ``start``."""
         if start and self._pts is not None and not self._is_countable_only:
             with closing(self._sought(start, self._pts)) as frames:
@@ -145,7 +145,7 @@ class VideoReader:
         with closing(self._from_begin()) as frames:
             yield from frames
 
-    def _from_begin(self) -> Iterator[Frame]:
+    def _from_begin(self) -> Generator[Frame, None, None]:
         """Yield all frames; each waits for its successor, which says how long it stands."""
         held: Frame | None = None
         with open_input(self.path) as container:
@@ -162,7 +162,7 @@ class VideoReader:
         if held is not None:
             yield held
 
-    def _sought(self, start: int, table: list[int]) -> Iterator[Frame]:
+    def _sought(self, start: int, table: list[int]) -> Generator[Frame, None, None]:
         """Yield frames from a key frame at or before ``start``; nothing if the file cannot be sought exactly."""
         back = 0
         with open_input(self.path) as container:
@@ -278,7 +278,7 @@ def is_still(stream: VideoStream) -> bool:
     return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))
 
 
-def _decoded(container: InputContainer, stream: VideoStream, reader: VideoReader) -> Iterator[av.VideoFrame]:
+def _decoded(container: InputContainer, stream: VideoStream, reader: VideoReader) -> Generator[av.VideoFrame, None, None]:
     """Decode packets, skipping and counting those that fail."""
     failures = 0
     packets = container.demux(stream)
@@ -307,7 +307,7 @@ def _decoded(container: InputContainer, stream: VideoStream, reader: VideoReader
             return
 
 
-def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoReader, target: int) -> Iterator[av.VideoFrame]:
+def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoReader, target: int) -> Generator[av.VideoFrame, None, None]:
     """Decode from the key frame before a time; frames before it lack what they refer to."""
     try:
         container.seek(target, stream=stream)
@@ -322,7 +322,7 @@ def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoRea
 
 def _display_matrix(native: av.VideoFrame) -> list[int] | None:
     """Return the nine numbers by which a viewer turns the picture, if there are any."""
-    data: Any = native.side_data.get("DISPLAYMATRIX")  # type: ignore[attr-defined]
+    data: Any = native.side_data.get("DISPLAYMATRIX")
     return None if data is None else [int(value) for value in np.frombuffer(data, "<i4")]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import av
 import numpy as np
@@ -143,7 +144,7 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
         stream = find_sound(container, path, number)
         zero = time_zero(container, path)
         now = Fraction(0)
-        for frame in _decoded(container, stream, path):
+        for frame in _trimmed(_decoded(container, stream, path), stream):
             rate = frame.sample_rate
             late = Fraction(0)
             if frame.pts is not None:
@@ -204,12 +205,29 @@ def _decoded(container: InputContainer, stream: AudioStream, path: Path) -> Iter
         except av.FFmpegError as error:
             failures, frames = failures + 1, []
             if failures >= MAX_FAILURES:
-                raise MediaError(
-                    f"The sound in {path} failed to decode {failures} times in a row: {reason(error)}.", damaged_hint(path)
-                ) from error
+                message = f"The sound in {path} failed to decode {failures} times in a row: {reason(error)}."
+                raise MediaError(message, damaged_hint(path)) from error
         yield from frames
         if packet is None:
             return
+
+
+def _trimmed(frames: Iterator[av.AudioFrame], stream: AudioStream) -> Iterator[av.AudioFrame]:
+    """Cut the last frame where the header says that the track ends: a codec's frames are longer than what is meant."""
+    held: av.AudioFrame | None = None
+    for frame in frames:
+        if held is not None:
+            yield held
+        held = frame
+    if held is None:
+        return
+    base = as_fraction(stream.time_base, Fraction(1, held.sample_rate))
+    if stream.duration and held.pts is not None:
+        end = ((stream.start_time or 0) + stream.duration) * base
+        samples = round((end - held.pts * as_fraction(held.time_base, base)) * held.sample_rate)
+        if 0 < samples < held.samples:
+            held = first_samples(held, samples)
+    yield held
 
 
 def _silence(like: av.AudioFrame, samples: int) -> Iterator[av.AudioFrame]:
@@ -232,9 +250,12 @@ def _without_start(frame: av.AudioFrame, samples: int) -> list[av.AudioFrame]:
     return [_frame(np.ascontiguousarray(frame.to_ndarray()[:, skip:]), frame)]
 
 
-def _frame(array: np.ndarray, like: av.AudioFrame) -> av.AudioFrame:
+def _frame(array: Any, like: av.AudioFrame) -> av.AudioFrame:
     fresh = av.AudioFrame.from_ndarray(array, like.format.name, like.layout.name)
     fresh.sample_rate = like.sample_rate
+    fresh.pts = like.pts
+    if like.time_base is not None:
+        fresh.time_base = like.time_base
     return fresh
 
 

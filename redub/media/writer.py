@@ -8,6 +8,7 @@ ever found there.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +27,9 @@ from redub.media.picture import Picture
 from redub.media.place import check_target, clear_errors, make_part, publish
 from redub.media.reader import VideoReader
 from redub.media.sound import find_sound, time_zero
-from redub.media.tracks import Found, Track, add_sound, add_text, copy_track, list_streams
+from redub.media.soundtrack import add_sound
+from redub.media.subtitles import add_text
+from redub.media.tracks import Found, Result, Track, copy_track, list_streams
 
 AHEAD = Fraction(1, 2)
 """Sound is written this many seconds ahead of the picture, as muxers like it."""
@@ -51,7 +54,7 @@ class VideoWriter:
             container cannot do what is asked for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  keyword-only, and each of them is the caller's to say
         self,
         target: Path,
         source: VideoReader,
@@ -65,7 +68,6 @@ class VideoWriter:
         self.target, self.source = Path(target), source
         self.notices: list[str] = []
         """What could not be kept as it was, one sentence each."""
-        self._config, self._duration = encode, duration
         self._container = check_target(self.target, [source.path, *([sound] if sound else [])], force=force)
         if sound is not None:
             check_readable(sound, "sound")
@@ -78,6 +80,7 @@ class VideoWriter:
             with clear_errors(self.target):
                 options = {"movflags": "+faststart"} if self._container in ("mp4", "mov") else {}
                 self._output = av.open(f"file:{self._part}", "w", format=self._container, options=options)
+                self._result = Result(output=self._output, container=self._container, config=encode, stop=duration, notices=self.notices)
                 self._picture = Picture(self._output, source, self._fitting(encode), self.notices)
                 self._add_tracks(sound)
                 self._add_facts(mark)
@@ -149,12 +152,12 @@ class VideoWriter:
             default = next((one for one in sounds if one.is_default), sounds[0] if sounds else None)
             sounds = [replace(one, is_default=False) for one in sounds if one is not default]
         for one in sounds:
-            self._keep(one, lambda one: add_sound(self._output, self._container, one, self._config, self._duration, self.notices))
+            self._keep(one, add_sound)
         for one in streams:
             if one.type == "subtitle":
-                self._keep(one, lambda one: add_text(self._output, self._container, one, self._duration))
+                self._keep(one, add_text)
             elif one.type == "video" and one.is_cover:
-                self._keep(one, lambda one: copy_track(self._output, one, None))
+                self._keep(one, copy_track)
             elif one.type == "attachment" and self._container == "matroska":
                 self._output.add_attachment(one.tags.get("filename", "file"), one.tags.get("mimetype", ""), one.data)
             elif one.type in ("data", "attachment"):
@@ -168,14 +171,12 @@ class VideoWriter:
             zero = time_zero(container, sound)
         new = next(one for one in list_streams(sound, zero) if one.type == "audio")
         # A dub's language is not the source's.
-        self._tracks.append(
-            add_sound(self._output, self._container, replace(new, is_default=True), self._config, self._duration, self.notices, is_new=True)
-        )
+        self._tracks.append(add_sound(self._result, replace(new, is_default=True), is_new=True))
 
-    def _keep(self, one: Found, add: Any) -> None:
+    def _keep(self, one: Found, add: Callable[[Result, Found], Track]) -> None:
         """Add a track of the source, or tell that it is left out."""
         try:
-            self._tracks.append(add(one))
+            self._tracks.append(add(self._result, one))
         except (MediaError, ValueError) as error:
             self.notices.append(f"A {one.type} track ({one.codec or 'unknown'}) of the source is left out: {error}.")
 

@@ -1,0 +1,131 @@
+"""soundtrack: a track of sound -> packets for the result, copied where that is as good, else encoded once.
+
+Copying keeps the sound as it is; encoding keeps its own rate and layout, and both begin at time zero to the sample:
+the encoder's delay is written into the file, where players look for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.codec import Codec
+
+from redub.errors import MediaError
+from redub.media.clock import as_ticks
+from redub.media.sound import Resampler, first_samples, sound_frames
+from redub.media.tracks import Found, Result, Track, copy_track, label
+
+KEPT = {
+    "mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
+    "mov": {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be"},
+    "matroska": {
+        "aac", "mp3", "mp2", "ac3", "eac3", "dts", "truehd", "flac", "opus", "vorbis", "alac", "pcm_s16le", "pcm_s24le", "pcm_f32le",
+    },
+    "webm": {"opus", "vorbis"},
+}  # fmt: skip
+"""Codecs that players expect in each container; others are encoded anew."""
+
+ENCODER = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus"}
+
+
+def add_sound(result: Result, found: Found, *, is_new: bool = False) -> Track:
+    """Add an audio track.
+
+    Args:
+        result: ``config.audio_codec`` says what becomes of the new sound.
+        found: What to add.
+        is_new: True for the new sound; tracks of the source are always kept as well as they can be.
+
+    Raises:
+        MediaError: It can be neither copied nor encoded, or is to be copied and cannot be.
+    """
+    asked = result.config.audio_codec if is_new else "auto"
+    can_copy = found.codec in KEPT[result.container]
+    if asked == "copy" and not can_copy:
+        raise MediaError(f"This file cannot hold {found.codec} sound as it is.", "Leave encode.audio_codec at auto, or write a .mkv file.")
+    if asked == "copy" or (asked == "auto" and can_copy):
+        return copy_track(result, found)
+    codec = ENCODER[result.container] if asked == "auto" else asked
+    if not is_new:
+        result.notices.append(f"An audio track of the source is converted from {found.codec} to {codec}, which this kind of file can hold.")
+    return _encode(result, found, codec)
+
+
+def _encode(result: Result, found: Found, codec: str) -> Track:
+    """Add a stream into which a track's sound is encoded, at its own rate and layout if the encoder can.
+
+    Raises:
+        MediaError: There is no such encoder, the container does not take it, or there is nothing to encode.
+    """
+    first = next(sound_frames(found.path, found.number), None)
+    if first is None:
+        raise MediaError(f"The sound in {found.path} has no samples.", "Its recording or export may have failed; make it anew.")
+    rate, layout = _nearest_rate(codec, first.sample_rate), first.layout.name
+    layout = next((name for name in (layout, _usual_layout(first.layout.nb_channels), "stereo") if _opens(codec, rate, name)), "stereo")
+    try:
+        stream: Any = result.output.add_stream(codec, rate=rate)
+    except ValueError as error:
+        raise MediaError(f"{codec} sound cannot be written here: {error}.", "Choose another with  --set encode.audio_codec=aac") from error
+    context: Any = stream.codec_context
+    context.layout = layout
+    context.time_base = Fraction(1, rate)
+    context.bit_rate = result.config.audio_bitrate_bps * max(2, context.layout.nb_channels) // 2
+    context.open()
+    label(stream, found)
+    return Track(_encoded(stream, found, result.stop))
+
+
+def _encoded(stream: Any, found: Found, stop: Fraction | None) -> Iterator[av.Packet[Any]]:
+    context: Any = stream.codec_context
+    rate = context.sample_rate
+    left = None if stop is None else as_ticks(stop, Fraction(1, rate))
+    resampler = Resampler(context.format.name, context.layout.name, rate)
+    position = 0
+
+    def encoded(frames: list[av.AudioFrame]) -> Iterator[av.Packet[Any]]:
+        nonlocal position
+        for frame in frames:
+            if left is not None and position + frame.samples > left:
+                if position >= left:
+                    return
+                frame = first_samples(frame, left - position)
+            frame.pts, frame.time_base = position, Fraction(1, rate)
+            position += frame.samples
+            yield from stream.encode(frame)
+
+    for frame in sound_frames(found.path, found.number):
+        yield from encoded(resampler.push(frame))
+        if left is not None and position >= left:
+            break
+    yield from encoded(resampler.push(None))
+    if position:
+        yield from stream.encode(None)
+
+
+def _nearest_rate(codec: str, rate: int) -> int:
+    """Return the rate itself if the encoder takes it, else the next higher one that it takes."""
+    try:
+        known = Codec(codec, "w").audio_rates
+    except ValueError as error:
+        raise MediaError(f"There is no encoder {codec!r} here.", "Choose another with  --set encode.audio_codec=aac") from error
+    if not known or rate in known:
+        return rate
+    return min((one for one in known if one >= rate), default=max(known))
+
+
+def _usual_layout(channels: int) -> str:
+    return {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}.get(channels, "stereo")
+
+
+def _opens(codec: str, rate: int, layout: str) -> bool:
+    context: Any = av.CodecContext.create(codec, "w")
+    try:
+        context.sample_rate, context.layout = rate, layout
+        context.format = Codec(codec, "w").audio_formats[0].name  # type: ignore[index]
+        context.open()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
