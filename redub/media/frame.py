@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 from typing import Any
 
 import av
@@ -82,7 +83,10 @@ class Frame:
             parts = [gray, gray, gray]
         else:
             parts = _rgb_parts(native, layout, views, (left, top, right, bottom))
-        return np.ascontiguousarray(turned(np.stack(parts, -1), self.rotation))
+        picture = np.empty((bottom - top, right - left, 3), np.uint8)
+        for i, part in enumerate(parts):
+            picture[..., i] = part
+        return np.ascontiguousarray(turned(picture, self.rotation))
 
     def gray(self, height: int | None = None) -> NDArray[np.uint8]:
         """Return the upright frame's luma, stretched to 0..255.
@@ -192,23 +196,31 @@ def full_chroma(chroma: Samples, shift: tuple[int, int], box: IntBox) -> Samples
                                             y1
     """
     left, top, right, bottom = box
-    rows = _interpolated(chroma, shift[1], top, bottom, offset=0.5 * ((1 << shift[1]) - 1))
-    return _interpolated(rows.T, shift[0], left, right, offset=0.0).T
+    # Only the columns around the region take part, so that its cost does not depend on the frame's width.
+    first = max(0, (left >> shift[0]) - 1)
+    near = chroma[:, first : (right >> shift[0]) + 2]
+    rows = _interpolated(near, shift[1], top, bottom, offset=((1 << shift[1]) - 1) / 2)
+    moved = first << shift[0]
+    return _interpolated(rows.T, shift[0], left - moved, right - moved, offset=0.0).T
 
 
 def _interpolated(samples: Samples, shift: int, start: int, stop: int, offset: float) -> Samples:
-    """Interpolate rows linearly at luma places ``start`` to ``stop``; row i lies at ``(i << shift) + offset``."""
+    """Interpolate lines linearly at luma places ``start`` to ``stop``; line i lies at ``(i << shift) + offset``."""
     if shift == 0:
         return samples[start:stop]
     step = 1 << shift
-    places = (np.arange(start, stop) - offset) / step
-    lower = np.floor(places).astype(np.int64)
-    # Weights are multiples of 1 / (2 * step), so whole numbers are exact.
-    weights = np.round((places - lower) * 2 * step).astype(np.uint32)[:, None]
-    last = len(samples) - 1
-    below, above = np.clip(lower, 0, last), np.clip(lower + 1, 0, last)
-    mixed = samples[below] * (2 * step - weights) + samples[above] * weights + step
-    result: Samples = (mixed // (2 * step)).astype(samples.dtype)
+    first = floor((start - offset) / step)
+    lines = np.arange(first, floor((stop - 1 - offset) / step) + 2)
+    wide: NDArray[Any] = samples[np.clip(lines, 0, len(samples) - 1)].astype(np.uint16 if samples.dtype == np.uint8 else np.uint32)
+    result = np.empty_like(wide, dtype=samples.dtype, shape=(stop - start, samples.shape[1]))
+    for phase in range(min(step, stop - start)):
+        place = (start + phase - offset) / step
+        lower = floor(place)
+        # Weights are multiples of 1 / (2 * step): whole numbers are exact.
+        weight = round((place - lower) * 2 * step)
+        count = len(range(phase, stop - start, step))
+        below, above = wide[lower - first :][:count], wide[lower - first + 1 :][:count]
+        result[phase::step] = (below * (2 * step - weight) + above * weight + step) >> (shift + 1)
     return result
 
 
