@@ -99,7 +99,7 @@ class Membrane:
         sums = [np.bincount(self.sections, channel, count) for channel in rest]
         return EdgeSamples(
             plane=plane,
-            rest=np.stack(sums, 1),
+            rest=np.stack(sums, 1).astype(np.float64),
             weight=np.bincount(self.sections, weights, count).astype(np.float64),
             difference=difference,
             trusted=trusted,
@@ -142,18 +142,20 @@ def make_membrane(mask: Floats) -> Membrane:
     """
     cv, size = load_cv(), mask.shape[0]
     outline = _outline(mask)
-    rows, columns = np.nonzero((mask > 0.02) & (mask < 0.98))
+    # A hard edge gets a band as well.
+    soft = cv.GaussianBlur(mask, (0, 0), size / 150)
+    rows, columns = np.nonzero((soft > 0.02) & (soft < 0.98))
     step = max(1, -(-len(rows) // MAX_SAMPLES))
-    # A stride that shares no factor with the crop's side would still follow its rows; a fixed shuffle does not.
+    # Thinned by chance, because a stride would follow the crop's columns.
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[: len(rows) // step])
     rows, columns = rows[chosen], columns[chosen]
-    soft = mask[rows, columns].astype(np.float64)
+    soft = soft[rows, columns].astype(np.float64)
     places = np.stack([columns, rows], 1).astype(np.float64)
     unit = (places + 0.5) / size
     cells = (np.stack(np.meshgrid(np.arange(GRID), np.arange(GRID)), -1).reshape(-1, 2) + 0.5) / GRID
     shares = 4 * soft * (1 - soft)
     # Counted from the edge's own middle, slopes leave the mean alone.
-    middle = (unit * shares[:, None]).sum(axis=0) / shares.sum()
+    middle = (unit * shares[:, None]).sum(axis=0) / max(float(shares.sum()), 1e-9)
     inside = cv.resize(mask, (GRID, GRID), interpolation=cv.INTER_AREA) > 0.5
     return Membrane(
         size_px=size,

@@ -72,8 +72,7 @@ class _Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Measured:
-    crop: PaintedCrop
-    samples: EdgeSamples | None
+    samples: EdgeSamples
     brightness: Doubles
     """(3,) sum of the steps in brightness since the run began."""
 
@@ -107,8 +106,12 @@ def blend_run(
     if first is None:
         return
     sheet = _sheet(region, mode, config, _inner_sides(first.similarity, region, frame_size))
-    for one in _smooth(_measured(chain([first], crops), sheet, frame_size), sigma):
-        yield _patch(one, sheet, config, frame_size)
+    whole = chain([first], crops)
+    corrected: Iterable[tuple[PaintedCrop, EdgeSamples | None]] = ((crop, None) for crop in whole)
+    if sheet.membrane is not None:
+        corrected = _smooth(_measured(whole, sheet.membrane, mode, frame_size), sigma)
+    for crop, samples in corrected:
+        yield _patch(crop, samples, sheet, config, frame_size)
 
 
 def _sheet(region: Region, mode: Mode, config: BlendConfig, sides: tuple[bool, bool, bool, bool]) -> _Sheet:
@@ -151,49 +154,50 @@ def _inner_sides(similarity: Doubles, region: Region, frame_size: tuple[int, int
     return (left > 0.0, top > 0.0, right < width - 1.0, bottom < height - 1.0)
 
 
-def _measured(run: Iterable[PaintedCrop], sheet: _Sheet, frame_size: tuple[int, int]) -> Iterator[_Measured]:
+def _measured(
+    run: Iterable[PaintedCrop], membrane: Membrane, mode: Mode, frame_size: tuple[int, int]
+) -> Iterator[tuple[PaintedCrop, _Measured]]:
     brightness = np.zeros(3)
     before: EdgeSamples | None = None
     for crop in run:
-        samples = _measure(crop, sheet, frame_size)
-        if samples is not None and before is not None and sheet.membrane is not None:
-            brightness = brightness + sheet.membrane.step(before, samples)
-        yield _Measured(crop=crop, samples=samples, brightness=brightness)
+        samples = membrane.measure(crop.original, crop.painted, _trust(crop, membrane, mode, frame_size))
+        if before is not None:
+            brightness = brightness + membrane.step(before, samples)
+        yield crop, _Measured(samples=samples, brightness=brightness)
         before = samples
 
 
-def _measure(crop: PaintedCrop, sheet: _Sheet, frame_size: tuple[int, int]) -> EdgeSamples | None:
-    if sheet.membrane is None:
-        return None
-    membrane, matrix = sheet.membrane, _frame_from_painted(crop.similarity, sheet.mode)
-    trust: Floats | None = None
-    left, top, right, bottom = _ends(sheet.outline, matrix)
-    height, width = frame_size
-    if left < 0 or top < 0 or right > width - 1 or bottom > height - 1:
-        x, y = matrix[:, :2] @ membrane.places.T + matrix[:, 2:]
-        trust = ((x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)).astype(np.float32)
+def _trust(crop: PaintedCrop, membrane: Membrane, mode: Mode, frame_size: tuple[int, int]) -> Floats | None:
+    """Say which samples the frame does not show, or the generator does not stand for; None if there are none."""
+    matrix, (height, width) = _frame_from_painted(crop.similarity, mode), frame_size
+    x, y = matrix[:, :2] @ membrane.places.T + matrix[:, 2:]
+    seen = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
     if crop.alpha is not None:
-        own = crop.alpha.reshape(-1)[membrane.pixels].astype(np.float32)
-        trust = own if trust is None else trust * own
-    return membrane.measure(crop.original, crop.painted, trust)
+        return np.asarray(seen * crop.alpha.reshape(-1)[membrane.pixels], np.float32)
+    return None if seen.all() else seen.astype(np.float32)
 
 
-def _smooth(run: Iterator[_Measured], sigma: float) -> Iterator[_Measured]:
+def _smooth(run: Iterable[tuple[PaintedCrop, _Measured]], sigma: float) -> Iterator[tuple[PaintedCrop, EdgeSamples]]:
     """Low-pass what was measured with a zero-phase Gaussian; beyond the run's ends there is nothing to average."""
     reach = int(np.ceil(REACH * sigma))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-9)) ** 2)
     window: deque[_Measured | None] = deque([None] * len(weights), maxlen=len(weights))
+    # Pictures are held only until their turn: the past is measures alone.
+    waiting: deque[PaintedCrop] = deque()
     for one in chain(run, [None] * reach):
-        window.append(one)
+        window.append(None if one is None else one[1])
+        if one is not None:
+            waiting.append(one[0])
         middle = window[reach]
         if middle is not None:
-            yield middle if middle.samples is None else replace(middle, samples=_averaged(window, weights, middle, middle.samples))
+            yield waiting.popleft(), _averaged(window, weights, middle)
 
 
-def _averaged(window: Iterable[_Measured | None], weights: Doubles, middle: _Measured, samples: EdgeSamples) -> EdgeSamples:
+def _averaged(window: Iterable[_Measured | None], weights: Doubles, middle: _Measured) -> EdgeSamples:
+    samples = middle.samples
     plane, rest, weight = np.zeros_like(samples.plane), np.zeros_like(samples.rest), np.zeros_like(samples.weight)
     for share, one in zip(weights, window, strict=True):
-        if one is None or one.samples is None:
+        if one is None:
             continue
         # A frame whose edge is mostly hidden says little.
         said = share * one.samples.weight.sum()
@@ -204,16 +208,15 @@ def _averaged(window: Iterable[_Measured | None], weights: Doubles, middle: _Mea
     return replace(samples, plane=plane / max(float(weight.sum()), 1e-9), rest=rest, weight=weight)
 
 
-def _patch(one: _Measured, sheet: _Sheet, config: BlendConfig, frame_size: tuple[int, int]) -> Patch:
-    cv, crop = load_cv(), one.crop
-    matrix = _frame_from_painted(crop.similarity, sheet.mode)
+def _patch(crop: PaintedCrop, samples: EdgeSamples | None, sheet: _Sheet, config: BlendConfig, frame_size: tuple[int, int]) -> Patch:
+    cv, matrix = load_cv(), _frame_from_painted(crop.similarity, sheet.mode)
     left, top, right, bottom = _clip(_ends(sheet.outline, matrix), frame_size)
     if right <= left or bottom <= top:
         return Patch(left=0, top=0, rgb=np.zeros((1, 1, 3), np.uint8), alpha=np.zeros((1, 1), np.float32))
     x0, y0, x1, y1 = sheet.box
     picture = crop.painted[y0:y1, x0:x1].astype(np.float32)
-    if sheet.membrane is not None and one.samples is not None:
-        samples = one.samples if config.mode is Blend.POISSON else one.samples.flat()
+    if sheet.membrane is not None and samples is not None:
+        samples = samples if config.mode is Blend.POISSON else samples.flat()
         picture += sheet.membrane.correct(samples, config.max_correction)[y0:y1, x0:x1]
     mask = sheet.mask[y0:y1, x0:x1]
     if crop.alpha is not None:

@@ -29,7 +29,7 @@ def minus(picture: np.ndarray, difference: np.ndarray) -> np.ndarray:
     return np.rint(picture - difference).clip(0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("size", [64, 109, 112, 256])
+@pytest.mark.parametrize("size", [32, 64, 109, 256])
 def test_a_linear_difference_is_restored_everywhere(size: int) -> None:
     x, y = unit(size)
     truth = np.stack([10 + 20 * x, -8 + 12 * y, 5 + 8 * x - 14 * y], -1)
@@ -134,6 +134,17 @@ def test_an_edge_that_agrees_nowhere_is_left_alone() -> None:
     picture = grey(size, 0)
     picture[np.indices((size, size)).sum(axis=0) % 2 == 0] = 255
     assert not membrane.correct(membrane.measure(picture, grey(size)), 25).any()
+
+
+def test_a_hard_edge_is_compared_as_well() -> None:
+    membrane = make_membrane((soft_disc(96) > 0.5).astype(np.float32))
+    found = membrane.correct(membrane.measure(grey(96), grey(96, 120)), 25)
+    assert np.abs(found - 8).max() < 0.2
+
+
+def test_a_mask_without_an_edge_has_nothing_to_match() -> None:
+    membrane = make_membrane(np.ones((64, 64), np.float32))
+    assert not membrane.correct(membrane.measure(grey(64), grey(64, 90)), 25).any()
 
 
 def test_the_correction_is_limited_and_keeps_its_hue() -> None:

@@ -258,12 +258,18 @@ def square_run(frame: np.ndarray, px: int = 96) -> list[Painting]:
     return [Painting(original=crop, painted=np.full_like(crop, 255), similarity=row)]
 
 
+@pytest.mark.parametrize("mode", [Blend.NETWORK, Blend.FEATHER])
 @pytest.mark.parametrize("size", [(90, 160), (160, 90), (100, 100)])
-def test_a_frame_generator_paints_up_to_the_frames_own_sides(size: tuple[int, int]) -> None:
+def test_a_frame_generator_paints_up_to_the_frames_own_sides(size: tuple[int, int], mode: Blend) -> None:
     frame = np.zeros((*size, 3), np.uint8)
-    mode = Mode(input_px=96, output_px=96)
+    config = BlendConfig(mode=mode, max_correction=0.0)
     (patch,) = blend_run(
-        square_run(frame), region=Region.FRAME, mode=mode, config=BlendConfig(mode=Blend.NETWORK), frame_size=size, frame_rate=Fraction(25)
+        square_run(frame),
+        region=Region.FRAME,
+        mode=Mode(input_px=96, output_px=96),
+        config=config,
+        frame_size=size,
+        frame_rate=Fraction(25),
     )
     painted = paint(frame, patch)[..., 0]
     height, width = size
