@@ -92,7 +92,7 @@ def look(gray: Any, place: Doubles, anchoring: float = ANCHORING) -> Sight:
     picture = cut_patch(gray, place, PATCH_PX)
     points, spread = find_landmarks(picture, _patch_box(PATCH_PX))
     points = apply_similarity(_frame_from_patch(place, PATCH_PX), points).astype(np.float32)
-    seen = similarity_from_points(points, rounds=1)
+    seen = similarity_from_points(points)
     turn = (seen[1] - place[1] + np.pi) % (2 * np.pi) - np.pi
     settled = place + anchoring * np.array([seen[0] - place[0], turn, seen[2] - place[2], seen[3] - place[3]])
     patch = load_cv().resize(picture, (FLOW_PX, FLOW_PX), interpolation=load_cv().INTER_AREA)

@@ -56,7 +56,7 @@ def fit_robustly(source: Any, target: Any, rounds: int, grain: float = 1e-9) -> 
     return _row(a, b)
 
 
-def similarity_from_points(points: Any, rounds: int = 3) -> Doubles:
+def similarity_from_points(points: Any, rounds: int = 1) -> Doubles:
     """Return the similarity that takes the canonical face's eyes and nose to those of ``points``.
 
     It is fitted robustly, so that a hair or a glint on one eye does not tilt the crop.

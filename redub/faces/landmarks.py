@@ -1,8 +1,8 @@
 """landmarks: gray picture and face box -> 68 points.
 
-dlib's regression trees (Kazemi and Sullivan 2014) answer in half a millisecond and are trained on the iBUG scheme that
+dlib's regression trees (Kazemi and Sullivan 2014) answer within a millisecond and are trained on the iBUG scheme that
 the mean face and the masks use.  Their answer shakes with their box, and is rounded to whole pixels; so they are asked
-several times, with boxes that differ a little, and the answers are averaged.  That takes noise from every frame alone
+twice, with boxes that differ a little, and the answers are averaged.  That takes noise from every frame alone
 and so, unlike a filter over time, neither delays nor damps a mouth.
 """
 
@@ -28,7 +28,7 @@ LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
 """Left and right as in the picture."""
 
-NUDGES = ((0.0, -0.03, 1.0), (-0.03, 0.02, 0.97), (0.03, 0.02, 1.03))
+NUDGES = ((-0.03, -0.02, 0.98), (0.03, 0.02, 1.02))
 """(x, y, scale) of each of the boxes, in shares of the face's side; docs/flow/2-tracks.md has gain and cost of more."""
 
 

@@ -33,8 +33,8 @@ COARSE_SHARE, FINE_SHARE = 1 / 6, 1 / 18
 """Smallest face, as a share of the frame's short side, that a coarse and a fine look of the detector can find."""
 FINE_EVERY = 4
 """A shot's first look is fine, and every so many key frames again: a fine one costs what nine coarse ones cost."""
-MAX_SPREAD = 0.045
-"""Landmark answers further apart are no face's: on real faces they stay below 0.03, on background above 0.05."""
+MAX_SPREAD = 0.04
+"""Landmark answers further apart are no face's: on faces they stay below 0.03 up to a turn of 45 degrees."""
 LENIENCE = 0.5
 """The detector confirms a face that was followed at a score lower by this: it must not be found, only recognised."""
 MAX_DOUBTS = 2
