@@ -47,7 +47,6 @@ class VideoReader:
         self.decode_failures = 0
         """Packets that could not be decoded so far."""
         self._pts: list[int] | None = None if pts is None else [int(tick) for tick in pts]
-        self._is_countable_only = False
         with open_input(path) as container:
             stream = find_video(container, path)
             self.stream_index = stream.index
@@ -58,8 +57,11 @@ class VideoReader:
             first = next(_decoded(container, stream, self), None)
             if first is None:
                 raise MediaError(f"The video {path} holds no picture that can be decoded.", damaged_hint(path))
-            raw = _raw_pts(first)
-            self.start = (0 if raw is None else raw) * self.time_base
+            # AVI stores no presentation times, and FFmpeg's guesses at them go back and forth where there are B-frames.
+            self._is_by_dts = container.format.name == "avi"
+            raw = (stream.start_time or 0) if self._is_by_dts else _raw_pts(first)
+            self._is_countable_only = self._is_by_dts or raw is None
+            self.start = (raw or 0) * self.time_base
             """The file's own time of the first presented frame, in seconds."""
             self.display_matrix = _display_matrix(first)
             self.rotation = _quarter(self.display_matrix)
@@ -135,15 +137,19 @@ class VideoReader:
 
     def _numbered(self, start: int) -> Generator[Frame, None, None]:
         """Yield frames with their numbers, from a key frame at or before ``start``."""
+        done = -1
         if start and self._pts is not None and not self._is_countable_only:
             with closing(self._sought(start, self._pts)) as frames:
-                first = next(frames, None)
-                if first is not None:
-                    yield first
-                    yield from frames
-                    return
+                for frame in frames:
+                    done = frame.index
+                    yield frame
+            if not self._is_countable_only:
+                return
+        # Where the times in the file do not name its frames, only counting from the start does.
         with closing(self._from_begin()) as frames:
-            yield from frames
+            for frame in frames:
+                if frame.index > done:
+                    yield frame
 
     def _from_begin(self) -> Generator[Frame, None, None]:
         """Yield all frames; each waits for its successor, which says how long it stands."""
@@ -154,6 +160,9 @@ class VideoReader:
             origin = None
             for index, native in enumerate(_decoded(container, stream, self)):
                 pts = clock.next(native)
+                if self._pts is not None and (index >= len(self._pts) or pts != self._pts[index]):
+                    message = f"{self.path} shows a frame at a time that its plan does not know."
+                    raise MediaError(message, "Analyse it anew:  redub analyse VIDEO --force")
                 origin = pts if origin is None else origin
                 time = (pts - origin) * self.time_base
                 if held is not None:
@@ -163,7 +172,7 @@ class VideoReader:
             yield held
 
     def _sought(self, start: int, table: list[int]) -> Generator[Frame, None, None]:
-        """Yield frames from a key frame at or before ``start``; nothing if the file cannot be sought exactly."""
+        """Yield frames from a key frame at or before ``start``, as far as their times name them; see `_is_countable_only`."""
         back = 0
         with open_input(self.path) as container:
             stream = _prepared(container, self.path)
@@ -181,11 +190,11 @@ class VideoReader:
                 back = max(back * 2, round(self.nominal_rate))
             yield self._known(found, first, table)
             for native in natives:
-                number = _find(table, _raw_pts(native))
-                if number is None or number <= found:
-                    raise MediaError(
-                        f"{self.path} shows a frame at a time that its plan does not know.", "Analyse it anew:  redub analyse VIDEO --force"
-                    )
+                raw = _raw_pts(native)
+                number = found + 1 if raw is None else _find(table, raw)
+                if number is None or not found < number < len(table):
+                    self._is_countable_only = True
+                    return
                 found = number
                 yield self._known(found, native, table)
 
@@ -216,12 +225,13 @@ class _Clock:
     """Gives every frame a time later than the last one's, whatever the file says."""
 
     def __init__(self, reader: VideoReader) -> None:
+        self.is_by_dts = reader._is_by_dts
         self.usual = max(1, round(1 / (reader.nominal_rate * reader.time_base)))
         self.last: int | None = None
         self.last_length = 0
 
     def next(self, native: av.VideoFrame) -> int:
-        raw = _raw_pts(native)
+        raw = native.dts if self.is_by_dts else _raw_pts(native)
         if self.last is None:
             pts = 0 if raw is None else raw
         elif raw is None:
@@ -289,6 +299,9 @@ def _decoded(container: InputContainer, stream: VideoStream, reader: VideoReader
             # A file that was cut off ends here; the decoder still holds its last frames.
             reader.decode_failures += 1
             packet = None
+        if packet is not None and packet.size == 0:
+            # To the decoder an empty packet is the end; some files hold them for a picture that stays.
+            continue
         try:
             frames = stream.decode(packet)
             failures = 0 if frames else failures

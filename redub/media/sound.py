@@ -197,6 +197,8 @@ def _decoded(container: InputContainer, stream: AudioStream, path: Path) -> Iter
             packet = next(packets, None)
         except av.FFmpegError:
             packet = None
+        if packet is not None and packet.size == 0:
+            continue
         try:
             frames = stream.decode(packet)
             failures = 0 if frames else failures
