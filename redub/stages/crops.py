@@ -20,12 +20,12 @@ from redub.types import Bools, CropPath, Doubles, Track
 
 REFERENCE_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Percentiles of mouth openness that the stills of a speaker show."""
-FRONTAL_SHARE = 0.5
-"""Stills are taken from this share of the measured frames: those that look most into the camera."""
+FRONTAL_SHARE, FRONTAL = 0.5, 0.08
+"""Stills are taken from this share of the frames, those that look most into the camera, and from all with less yaw."""
+STEADY_SHARE, STEADY = 0.7, 0.004
+"""And of them from this share with the least motion, which blurs, and from all that move less, in faces a frame."""
 OUTSTANDING = 3.0
 """A jump is so many times as long as the steps beside it."""
-STEADY_SHARE = 0.7
-"""And from this share of them: those with the least motion, for motion blurs."""
 
 
 def place_crops(tracks: Sequence[Track], frame_rate: Fraction, config: CropConfig) -> tuple[CropPath, ...]:
@@ -110,22 +110,20 @@ def choose_references(track: Track, path: Doubles) -> tuple[int, ...]:
     They come from frames in which the face was seen, looks into the camera as much as it ever does, and is steady;
     a track of fewer than five frames gives some frame more than once.
     """
-    usable = np.flatnonzero(_most(track.is_measured, np.abs(yaw(track.points)), FRONTAL_SHARE))
     speed = np.zeros(len(path))
     if len(path) > 1:
         speed[1:] = np.linalg.norm(np.diff(path[:, 2:], axis=0), axis=1) / np.exp(path[1:, 0])
         speed[0] = speed[1]
-    is_usable = np.zeros(len(path), bool)
-    is_usable[usable] = True
-    usable = np.flatnonzero(_most(is_usable, speed, STEADY_SHARE))
+    is_frontal = _most(track.is_measured, np.abs(yaw(track.points)), FRONTAL_SHARE, FRONTAL)
+    usable = np.flatnonzero(_most(is_frontal, speed, STEADY_SHARE, STEADY))
     ranked = usable[np.argsort(mouth_openness(track.points[usable]), kind="stable")]
     places = np.rint(np.array(REFERENCE_SHARES) * (len(ranked) - 1)).astype(int)
     return tuple(int(track.start + index) for index in ranked[places])
 
 
-def _most(is_candidate: Bools, badness: Doubles, share: float) -> Bools:
-    """Keep the better share of the candidates, or all where they are few."""
+def _most(is_candidate: Bools, badness: Doubles, share: float, enough: float) -> Bools:
+    """Keep the better share of the candidates, and whatever is good enough; all where they are few."""
     if is_candidate.sum() < 2 * len(REFERENCE_SHARES):
         return is_candidate if is_candidate.any() else np.ones_like(is_candidate)
-    kept: Bools = is_candidate & (badness <= np.quantile(badness[is_candidate], share))
+    kept: Bools = is_candidate & (badness <= max(float(np.quantile(badness[is_candidate], share)), enough))
     return kept
