@@ -68,7 +68,7 @@ class BlendConfig:
     """How the painted crop goes back."""
 
     mode: Blend = Blend.POISSON
-    """``poisson`` matches gradients, ``network`` puts back a crop painted in context, ``feather`` only softens the edge."""
+    """``poisson`` matches gradients, ``network`` puts back a crop painted in context, ``feather`` matches the mean colour."""
     region: BlendRegion = BlendRegion.LOWER
     """``lower`` or ``whole`` face."""
     edge: float = 0.05

@@ -216,6 +216,19 @@ def test_frames_wait_for_no_more_than_the_lookahead(rate: int, ahead: int) -> No
     assert max(lead) == ahead + 1
 
 
+def test_only_frames_within_the_lookahead_matter() -> None:
+    random = np.random.default_rng(11)
+    frame = picture(6)
+    run = [shifted(echo(frame, moved(0.3 * i, 0)), random.normal(0, 4, (128, 128, 1)) + random.integers(-6, 7)) for i in range(24)]
+    whole, early, late = blend(run), blend(run[:16]), blend(run[8:])
+    for one, other in zip(whole[:11], early, strict=False):
+        assert np.array_equal(one.rgb, other.rgb)
+    for one, other in zip(whole[13:], late[5:], strict=True):
+        # The sum of the steps in brightness began elsewhere: equal but for its rounding.
+        assert np.abs(one.rgb.astype(int) - other.rgb).max() <= 1
+    assert not np.array_equal(whole[8].rgb, late[0].rgb)
+
+
 def test_an_empty_run_gives_no_patch() -> None:
     assert blend([]) == []
 
