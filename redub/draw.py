@@ -149,8 +149,8 @@ def _draw_lane(pen: ImageDraw.ImageDraw, plan: Plan, track: Track, axis: _Axis, 
         pen.rectangle((axis.frame(track.start + start), bottom - 3, axis.frame(track.start + stop), bottom), FAINT)
     x, low, high = _envelope(mouth_openness(track.points), axis.edges[track.start : track.stop + 1], axis)
     height = bottom - top - 6
-    # An openness of 0.6 of the eyes' distance is a yawn; what is above it is cut off.
-    y_low, y_high = (bottom - 3 - np.clip(value / 0.6, 0, 1) * height for value in (low, high))
+    # Speech stays below 0.4 of the eyes' distance; a yawn is cut off.
+    y_low, y_high = (bottom - 3 - np.clip(value / 0.4, 0, 1) * height for value in (low, high))
     pen.line([point for pair in zip(x, y_low, y_high, strict=True) for point in ((pair[0], pair[1]), (pair[0], pair[2]))], dark)
 
 

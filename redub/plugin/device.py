@@ -23,9 +23,8 @@ def choose_device(asked: str) -> str:
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, number = asked.partition(":")
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if counts.get(kind, 0) > (int(number) if number.isdigit() else 0) and (not number or number.isdigit()):
-        return asked
-    there = [f"{name}:{i}" if name == "cuda" else name for name, count in counts.items() for i in range(count)]
-    raise PluginError(f"There is no device {asked!r} here.", f"Choose auto or one of: {', '.join(there)}.")
+    there = [name for name, count in counts.items() if count] + [f"cuda:{i}" for i in range(counts["cuda"])]
+    if asked not in there:
+        raise PluginError(f"There is no device {asked!r} here.", f"Choose auto or one of: {', '.join(there)}.")
+    return asked

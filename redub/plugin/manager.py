@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from redub import weights
 from redub.errors import PluginError, RedubError
@@ -96,8 +97,29 @@ def find(name: str) -> Entry:
     names = [entry.info.name for entry in catalogue.entries]
     near = difflib.get_close_matches(name, names, 1)
     hints = [f"Did you mean {near[0]}?"] if near else []
+    hints += ["REDUB_PLUGINS is set and hides all others."] if discovery.wishes() is not None else []
     hints += [f"Install it:  pip install redub-{name}"] if rules.is_name(name) else []
     raise PluginError(f"There is no generator {name!r}; installed: {', '.join(names)}.", " ".join(hints) or "See:  redub plugins")
+
+
+def check_ready(name: str, mode: Blend | None = None) -> Entry:
+    """Return the generator of this name, unless it is known beforehand that it will not load.
+
+    Called before a video is analysed: missing weights must not cost an hour first.
+
+    Args:
+        name: As for `find`.
+        mode: The blending that will be asked for; None takes its first.
+
+    Raises:
+        PluginError: It is not installed, declares itself unavailable, or does not offer this blending.
+        WeightError: A weight file is missing or is not the declared one.
+    """
+    entry = find(name)
+    if entry.info.unavailable:
+        raise PluginError(f"The generator {name} cannot paint yet: {entry.info.unavailable}", "Use another one:  redub plugins")
+    _weights(entry.info, mode)
+    return entry
 
 
 def load(entry: Entry | str, mode: Blend | None = None, *, device: str = "auto", seed: int = 0, tiny: bool = False) -> Generator:
@@ -119,14 +141,22 @@ def load(entry: Entry | str, mode: Blend | None = None, *, device: str = "auto",
         WeightError: A weight file is missing or is not the declared one.
     """
     entry = find(entry) if isinstance(entry, str) else entry
-    info = entry.info
+    chosen = _chosen(entry.info, mode)
+    files = None if tiny else _weights(entry.info, chosen)
+    with _Blame(entry, "could not be loaded"):
+        generator = _make(entry.info, LoadContext(device=device, mode=chosen, weights=files, seed=seed))
+    return _Guarded(generator, entry)
+
+
+def _chosen(info: GeneratorInfo, mode: Blend | None) -> Blend:
     chosen = mode if mode is not None else next(iter(info.modes))
     if chosen not in info.modes:
         raise PluginError(f"The generator {info.name} does not offer the blending {chosen}.", f"Choose one of: {', '.join(info.modes)}.")
-    files = None if tiny else {file.name: weights.find(file) for file in info.modes[chosen].weights}
-    with _Blame(entry, "could not be loaded"):
-        generator = _make(info, LoadContext(device=device, mode=chosen, weights=files, seed=seed))
-    return _Guarded(generator, entry)
+    return chosen
+
+
+def _weights(info: GeneratorInfo, mode: Blend | None) -> dict[str, Path]:
+    return {file.name: weights.find(file) for file in info.modes[_chosen(info, mode)].weights}
 
 
 def _make(info: GeneratorInfo, context: LoadContext) -> Generator:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from redub.errors import PluginError, ShapeError, WeightError
-from redub.plugin import Blend, WeightFile, check_clip, manager
+from redub.plugin import Blend, WeightFile, check_clip, choose_device, manager
 from redub.plugin.echo import INFO
 from redub.testing import make_clip
 
@@ -106,6 +106,25 @@ def test_missing_weights_stop_the_load_unless_a_tiny_model_is_asked_for(shelf, t
     assert caught.value.__cause__.args[0] == {}
 
 
+def test_what_will_not_load_is_known_before_a_video_is_analysed(shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("REDUB_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shelf.put_generator("redub-fine", "fine")
+    shelf.put_generator("redub-later", "later", extra="unavailable='The paint is still wet.'", loading="raise SystemError('loaded')")
+    file = "WeightFile(name='x.safetensors', sha256='0' * 64, size_bytes=1, licence='MIT', source='nowhere')"
+    module = shelf.put_generator("redub-bare", "bare", loading="raise SystemError('loaded')")
+    path = shelf.folder / f"{module}.py"
+    weighty = path.read_text().replace("output_px=32)", f"output_px=32, weights=({file},))").replace("import ", "import WeightFile, ", 1)
+    path.write_text(weighty)
+    assert manager.check_ready("fine").info.name == "fine"
+    with pytest.raises(PluginError, match="The paint is still wet"):
+        manager.check_ready("later")
+    with pytest.raises(WeightError, match=r"x\.safetensors"):
+        manager.check_ready("bare")
+    with pytest.raises(PluginError, match="poisson"):
+        manager.check_ready("fine", Blend.POISSON)
+
+
 def test_a_generator_is_closed_at_the_end_of_its_with_statement(shelf):
     module = shelf.put_generator("redub-tidy", "tidy")
     path = shelf.folder / f"{module}.py"
@@ -113,6 +132,18 @@ def test_a_generator_is_closed_at_the_end_of_its_with_statement(shelf):
     with manager.load("tidy") as generator:
         generator.generate(clip_for(manager.find("tidy")))
     assert len(__import__(module).closed) == 1
+
+
+@pytest.mark.parametrize("asked", ["cuda:99", "cuda:", "cpu:1", "gpu", "cpu:x", ""])
+def test_a_device_that_is_not_there_is_told_with_those_that_are(asked):
+    with pytest.raises(PluginError) as caught:
+        choose_device(asked)
+    assert "cpu" in caught.value.hint
+
+
+def test_a_device_that_is_there_is_chosen():
+    assert choose_device("cpu") == "cpu"
+    assert choose_device(choose_device("auto")) == choose_device("auto")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The reference names all of the contract, and nothing leaves the contract unnoticed."""
 
+import inspect
 import json
 import re
 from dataclasses import MISSING, fields, is_dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import redub.plugin as plugin
-from redub.plugin import API, Generator, discovery, spec
+from redub.plugin import API, Generator, discovery, rules, spec
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/plugin-api.md").read_text(encoding="utf-8")
 SURFACE = Path(__file__).with_name("api_surface.json")
@@ -107,3 +108,12 @@ def test_every_public_record_takes_keywords_only():
         if is_dataclass(value):
             assert all(field.kw_only for field in fields(value)), name
             assert value.__dataclass_params__.frozen, name
+
+
+def test_the_example_in_the_hooks_docstring_is_a_valid_declaration():
+    text = inspect.getdoc(spec.redub_generators)
+    code = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
+    names = {}
+    exec(compile(code, "example", "exec"), names)
+    (info,) = names["redub_generators"]()
+    assert rules.faults(info) == []
