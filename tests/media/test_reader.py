@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_variable_rate_keeps_every_time(name: str, make_video: Callable[..., Pat
         frames = list(reader.read())
         slack = Fraction(1, 1000) if name.endswith("mkv") else 0
         assert all(abs(frame.time - Fraction(int(tick), 60)) <= slack for frame, tick in zip(frames, ticks, strict=True))
-        assert all(one.time + one.duration == two.time for one, two in zip(frames, frames[1:], strict=False))
+        assert all(one.time + one.duration == two.time for one, two in pairwise(frames))
         assert [frame.time for frame in reader.read(12, 20)] == [frame.time for frame in frames[12:20]]
 
 
