@@ -85,6 +85,8 @@ def timeline(plan: Plan, target: Path) -> Path:
     canvas, pen = _paper(WIDTH_PX, top + LANE_PX * len(tracks) + AXIS_PX + 24)
     axis = _Axis(plan)
     _title(pen, plan, note)
+    legend = "filled: speaks; curve: how far the mouth is open; grey line below: face not seen"
+    pen.text((WIDTH_PX - 20, 15), legend, FAINT, _font(12), anchor="ra")
     _draw_shots(pen, plan, axis, 44)
     _draw_axis(pen, axis, 44, top + LANE_PX * len(tracks))
     for row, track in enumerate(tracks):
@@ -175,6 +177,7 @@ def _page(plan: Plan, video: Path, tracks: list[Track], note: str) -> Image.Imag
     band = STILL_SIZE[0] + 2 * GAP_PX + 26
     canvas, pen = _paper(12 + STILLS_PX + columns * (CROP_PX + GAP_PX) + 12, 44 + max(band * len(tracks), 40))
     _title(pen, plan, note)
+    _legend(pen, canvas.width - 24)
     if not tracks:
         pen.text((12, 44), "No face was found.", INK, _font(16))
         return canvas
@@ -303,6 +306,14 @@ def _title(pen: ImageDraw.ImageDraw, plan: Plan, note: str) -> None:
     name = plan.source.name if len(plan.source.name) <= 70 else plan.source.name[:67] + "..."
     pen.text((12, 12), name, INK, _font(18))
     pen.text((24 + pen.textlength(name, _font(18)), 15), f"{said}    {note}", FAINT, _font(14))
+
+
+def _legend(pen: ImageDraw.ImageDraw, right: float) -> None:
+    for name, colour in (("crop", CROP), ("landmarks", POINTS), ("face (grey: not seen)", BOX)):
+        right -= pen.textlength(name, _font(12))
+        pen.text((right, 16), name, FAINT, _font(12))
+        pen.rectangle((right - 16, 18, right - 6, 28), colour, FAINT)
+        right -= 32
 
 
 def _label(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str) -> None:

@@ -22,7 +22,6 @@ from redub.testing.clips import face_points
 from redub.types import CropPath, Shot, Speaking, Track, VideoFacts
 
 RATE = 25
-CLIPS = Path(__file__).parents[1] / "../shared/clips/test"
 
 
 def make_track(number, start, frames, size_px=100.0, openness=None, yawed=0, unseen=()):
@@ -165,12 +164,9 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path):
         draw.timeline(make_plan([]), tmp_path / "no" / "t.png")
 
 
-@pytest.fixture(scope="module")
-def clip():
-    path = CLIPS / "grid_s2_3.mp4"
-    if not path.exists():
-        pytest.skip("the shared clips are not there")
-    return path
+@pytest.fixture
+def clip(shared_clips):
+    return shared_clips / "test" / "grid_s2_3.mp4"
 
 
 def clip_plan(clip, frames=75):

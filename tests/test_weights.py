@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redub import weights
@@ -68,6 +68,7 @@ def test_a_missing_file_is_told_with_its_licence_source_and_place(cache):
         assert needed in caught.value.hint
 
 
+@settings(deadline=None)
 @given(position=st.integers(0, len(CONTENT) - 1), flip=st.integers(1, 255))
 def test_any_changed_byte_is_refused_with_both_hashes(tmp_path_factory, position, flip):
     folder = tmp_path_factory.mktemp("w")

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redub.plugin import AudioWindow, Blend, GeneratorInfo, Mode, Region, check_clip
@@ -53,6 +53,7 @@ def test_syllables_swell_and_fade():
     assert np.abs(speech).max() < 0.9
 
 
+@settings(deadline=None)
 @given(
     frames=st.integers(1, 9),
     rate=st.sampled_from([None, Fraction(30), Fraction(30000, 1001), Fraction(25)]),
@@ -71,6 +72,7 @@ def test_a_clip_is_what_was_declared_and_its_speech_covers_every_window(frames, 
     assert not any(array.flags.writeable for array in (clip.frames, clip.points, clip.times_s, clip.speech, clip.references))
 
 
+@settings(deadline=None)
 @given(start=st.integers(0, 7), count=st.integers(1, 8), rate=st.sampled_from([None, Fraction(30), Fraction(30000, 1001)]))
 def test_a_cut_clip_hears_the_same_around_each_frame(start, count, rate):
     declared = info(rate)
