@@ -128,7 +128,8 @@ class Config:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(
-                f"The settings file {path} cannot be read: {error}.", "Give a TOML file, such as:  [encode]\n  crf = 20"
+                f"The settings file {path} cannot be read: {error}.",
+                "Give a TOML file with a table for each group; redub show config prints one.",
             ) from error
         return cls().updated(tables)
 
