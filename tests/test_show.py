@@ -13,6 +13,7 @@ from PIL import Image
 
 from redub import draw, show
 from redub.config import Config
+from redub.draw import lanes, paper, sheet
 from redub.errors import PlanError, PluginError
 from redub.faces.canonical import CANONICAL_FACE
 from redub.media.mark import SyntheticMark
@@ -105,12 +106,12 @@ def test_a_plan_without_faces_is_shown_too(capsys, tmp_path):
     plan = make_plan([])
     show.print_plan(plan)
     assert "0 face tracks, 0% of frames to paint" in capsys.readouterr().out
-    assert pixels(draw.timeline(plan, tmp_path / "t.png")).shape[1] == draw.WIDTH_PX
+    assert pixels(draw.timeline(plan, tmp_path / "t.png")).shape[1] == lanes.WIDTH_PX
 
 
 def lane(picture, row):
-    top = 44 + draw.SHOTS_PX + draw.GAP_PX + row * draw.LANE_PX
-    return picture[top : top + draw.LANE_PX - 6, draw.LABEL_PX :]
+    top = 44 + lanes.SHOTS_PX + paper.GAP_PX + row * lanes.LANE_PX
+    return picture[top : top + lanes.LANE_PX - 6, lanes.LABEL_PX :]
 
 
 def test_the_timeline_draws_speaking_where_it_is(tmp_path):
@@ -118,7 +119,7 @@ def test_the_timeline_draws_speaking_where_it_is(tmp_path):
     plan = make_plan([track], [Speaking(track=1, start=75, stop=100)], cuts=(25,))
     picture = lane(pixels(draw.timeline(plan, tmp_path / "t.png")), 0)
     column = picture[3]  # above the curve of a closed mouth
-    scale = (draw.WIDTH_PX - draw.LABEL_PX - 20) / 200  # px a frame
+    scale = (lanes.WIDTH_PX - lanes.LABEL_PX - 20) / 200  # px a frame
     pale, strong = column[round(60 * scale)], column[round(90 * scale)]
     drawn = np.nonzero(is_colour(column, strong, 3))[0]
     assert drawn.min() == pytest.approx(75 * scale, abs=2)
@@ -133,8 +134,8 @@ def test_the_timelines_curve_rises_where_the_mouth_is_open(tmp_path):
     openness = np.where((np.arange(100) >= 40) & (np.arange(100) < 60), 1.0, 0.0)
     plan = make_plan([make_track(8, 50, 100, openness=openness)])
     picture = lane(pixels(draw.timeline(plan, tmp_path / "t.png")), 0)
-    dark = is_colour(picture, [part // 2 for part in draw.COLOURS[0]], 3)
-    scale = (draw.WIDTH_PX - draw.LABEL_PX - 20) / 200
+    dark = is_colour(picture, [part // 2 for part in lanes.COLOURS[0]], 3)
+    scale = (lanes.WIDTH_PX - lanes.LABEL_PX - 20) / 200
     height = [picture.shape[0] - np.nonzero(dark[:, round((50 + i) * scale)])[0].min() for i in (20, 50, 80)]
     assert height[1] > height[0] + 10
     assert height[0] == height[2]
@@ -145,16 +146,16 @@ def test_pictures_of_many_tracks_stay_at_a_sane_size_and_say_what_is_left_out(tm
     plan = make_plan(tracks, [Speaking(track=1, start=0, stop=20)], frames=100_000)
     path = draw.timeline(plan, tmp_path / "t.png")
     picture = pixels(path)
-    assert picture.shape[0] < draw.MOST_TRACKS * draw.LANE_PX + 200
-    everything = make_plan(tracks[: draw.MOST_TRACKS], frames=100_000)
+    assert picture.shape[0] < paper.MOST_TRACKS * lanes.LANE_PX + 200
+    everything = make_plan(tracks[: paper.MOST_TRACKS], frames=100_000)
     title = pixels(draw.timeline(everything, tmp_path / "all.png"))[8:34]
     assert (picture[8:34] != title).any()  # the note stands there
     # The one that speaks is shown, though it is the shortest.
-    assert draw._chosen(plan)[0].id == 1
+    assert paper.choose_tracks(plan)[0].id == 1
 
 
 def test_long_times_are_written_as_people_write_them():
-    assert [draw.clock(value) for value in (0, 9.96, 59.94, 59.96, 185.2, 3600, 7384)] == [
+    assert [paper.clock(value) for value in (0, 9.96, 59.94, 59.96, 185.2, 3600, 7384)] == [
         "0.0 s", "10.0 s", "59.9 s", "1:00", "3:05", "1:00:00", "2:03:04",
     ]  # fmt: skip
 
@@ -179,13 +180,13 @@ def test_the_contact_sheet_draws_box_points_and_crop_where_the_plan_has_them(cli
     plan = clip_plan(clip)
     (page,) = draw.contact_sheet(plan, clip, tmp_path / "sheet.png")
     picture = pixels(page)
-    scale = draw.STILL_SIZE[0] / 288
-    still = picture[44 + 28 : 44 + 28 + draw.STILL_SIZE[0], 12 : 12 + round(360 * scale)]
+    scale = sheet.STILL_SIZE[0] / 288
+    still = picture[44 + 28 : 44 + 28 + sheet.STILL_SIZE[0], 12 : 12 + round(360 * scale)]
     nose = np.rint((CANONICAL_FACE[30] * 120 + 40) * scale).astype(int)
-    assert is_colour(still[nose[1] - 1 : nose[1] + 2, nose[0] - 1 : nose[0] + 2], draw.POINTS, 90).any()
+    assert is_colour(still[nose[1] - 1 : nose[1] + 2, nose[0] - 1 : nose[0] + 2], sheet.POINTS, 90).any()
     edge = round(40 * scale)
     rows = slice(round(60 * scale), round(140 * scale))
-    sides = is_colour(still[rows, edge - 2 : edge + 3], draw.CROP, 120) | is_colour(still[rows, edge - 2 : edge + 3], draw.BOX, 120)
+    sides = is_colour(still[rows, edge - 2 : edge + 3], sheet.CROP, 120) | is_colour(still[rows, edge - 2 : edge + 3], sheet.BOX, 120)
     assert sides.any(axis=1).mean() > 0.9
 
 
@@ -198,11 +199,20 @@ def test_the_contact_sheet_shows_the_registered_crops(clip, tmp_path):
     picture = pixels(page)
     with open_video(clip, plan.pts) as reader:
         (frame,) = reader.pick([plan.crops[0].references[-1]])
-    crop = take_crop(frame, plan.crops[0].similarities[0], draw.CROP_PX).astype(int)
+    crop = take_crop(frame, plan.crops[0].similarities[0], sheet.CROP_PX).astype(int)
     lower = crop[30:]  # what is below its label
     # The fifth crop stands in the second row.
-    band = picture[44 + 28 + draw.CROP_PX + draw.GAP_PX + 30 :][: len(lower)]
-    assert any((band[:, left : left + draw.CROP_PX] == lower).all() for left in range(band.shape[1] - draw.CROP_PX))
+    band = picture[44 + 28 + sheet.CROP_PX + paper.GAP_PX + 30 :][: len(lower)]
+    assert any((band[:, left : left + sheet.CROP_PX] == lower).all() for left in range(band.shape[1] - sheet.CROP_PX))
+
+
+def test_many_tracks_fill_pages(clip, tmp_path):
+    tracks = [make_track(number, 2 * number, 30, size_px=120) for number in range(1, sheet.TRACKS_A_PAGE + 3)]
+    plan = make_plan(tracks, frames=75, source=fingerprint(clip), size=(288, 360))
+    pages = draw.contact_sheet(plan, clip, tmp_path / "sheet.png")
+    assert [page.name for page in pages] == ["sheet.png", "sheet-2.png"]
+    heights = [pixels(page).shape[0] for page in pages]
+    assert heights[0] - 44 == pytest.approx((heights[1] - 44) * sheet.TRACKS_A_PAGE / 2)
 
 
 def test_show_finds_the_video_beside_the_plan_and_draws(clip, tmp_path, capsys):
