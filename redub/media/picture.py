@@ -18,7 +18,7 @@ from redub.config import EncodeConfig
 from redub.errors import MediaError
 from redub.media.colour import FULL_RANGE, guess_matrix
 from redub.media.encoders import acceleration, encoder_options, find_encoder, quieten
-from redub.media.planes import find_layout
+from redub.media.planes import Layout, copy_facts, find_layout, sample_views
 from redub.media.reader import VideoReader
 
 _CONVERSION = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP)
@@ -108,7 +108,9 @@ class Picture:
     def _converted(self, native: av.VideoFrame) -> av.VideoFrame:
         if native.format.name == self.format:
             return native
-        layout = find_layout(native.format.name)
+        layout, target = find_layout(native.format.name), find_layout(self.format)
+        if layout is not None and layout.kind == "gray" and target is not None and target.places[0] == layout.places[0]:
+            return _coloured(native, layout, self.format, target)
         is_rgb = native.format.is_rgb or native.format.has_palette
         is_full = is_rgb or (layout is not None and layout.is_full) or int(native.color_range) == FULL_RANGE
         return self._reformatter.reformat(
@@ -122,31 +124,36 @@ class Picture:
         )
 
 
+def _coloured(native: av.VideoFrame, layout: Layout, name: str, target: Layout) -> av.VideoFrame:
+    """Give a gray picture colourless chroma; FFmpeg's scaler would change its range as well."""
+    fresh = av.VideoFrame(native.width, native.height, name)
+    luma, *chroma = sample_views(fresh, target)
+    luma[:] = sample_views(native, layout)[0] << target.shift
+    for view in chroma:
+        view[:] = 1 << (target.bits + target.shift - 1)
+    copy_facts(native, fresh)
+    return fresh
+
+
 def _choose_format(codec: Any, source: VideoReader, name: str, notices: list[str]) -> str:
     """Choose the encoder's pixel format: the source's own, or the one that loses least."""
     own = source.pixel_format
+    layout = find_layout(own)
     offered = [form.name for form in codec.video_formats or ()] or ["nv12"]
     height, width = source.native_size
-    if name in ("libx264", "libx265") and (height % 2 or width % 2) and _is_halved(own, height, width):
+    if name in ("libx264", "libx265") and (height % 2 or width % 2) and _is_halved(layout, height, width):
         notices.append(
             f"{name} cannot hold {width} x {height} px with 4:2:0 colour, so the colour is written at full size (4:4:4), which some "
             "players do not show; --set encode.codec=libvpx-vp9 keeps it as it is."
         )
         offered = [form for form in offered if form.startswith("yuv444p")]
-    elif own in offered and not own.startswith("gray"):
+    elif own in offered and (name == "ffv1" or (layout is not None and layout.kind == "yuv")):
         return own
+    elif layout is None or layout.kind != "yuv":
+        # Players expect 4:2:0, of gray pictures and of screen recordings; what these lose by it is told.
+        usual = ("yuv420p10le", "p010le") if layout is not None and layout.bits > 8 else ("yuv420p", "nv12")
+        offered = [form for form in usual if form in offered][:1] or offered
     plain = own.replace("yuvj", "yuv")
-    if plain in offered:
-        return plain
-    layout = find_layout(own)
-    deep = layout is not None and layout.bits > 8
-    if layout is None or layout.kind != "yuv":
-        # Players expect 4:2:0; what a screen recording loses by it is told.
-        offered = (
-            [form for form in ("yuv420p10le", "p010le") if deep and form in offered]
-            or [form for form in ("yuv420p", "nv12", "yuv444p", "yuv422p10le") if form in offered]
-            or offered
-        )
     found, loss = find_best_pix_fmt_of_list([form for form in offered if not form.startswith("yuvj")], plain, source.has_alpha)
     if found is None:
         raise MediaError(f"{name} does not take {own} pictures.", "Choose another encoder; see them with:  redub doctor")
@@ -164,8 +171,8 @@ _LOSSES = {
 }
 
 
-def _is_halved(name: str, height: int, width: int) -> bool:
-    layout = find_layout(name)
+def _is_halved(layout: Layout | None, height: int, width: int) -> bool:
+    """Say whether the last column or line shares its colour with one that does not exist."""
     if layout is None or layout.kind != "yuv":
         return True
     wide, high = layout.chroma_shift

@@ -74,7 +74,7 @@ def _encode(result: Result, found: Found, codec: str) -> Track:
     context.time_base = Fraction(1, rate)
     context.bit_rate = result.config.audio_bitrate_bps * max(2, context.layout.nb_channels) // 2
     context.open()
-    label(stream, found)
+    label(stream, found, result.container)
     return Track(_encoded(stream, found, result.stop))
 
 

@@ -52,7 +52,7 @@ def _convert(result: Result, found: Found, codec: str) -> Track:
     stream: Any = result.output.add_stream(codec)
     stream.codec_context.subtitle_header = header
     stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
-    label(stream, found)
+    label(stream, found, result.container)
     return Track(_converted(stream, found, result.stop))
 
 

@@ -72,10 +72,14 @@ class Found:
 
 
 def list_streams(path: Path, zero: Fraction) -> list[Found]:
-    """Return the streams of a file."""
+    """Return the streams of a file, but for what only stores its chapters."""
     found: list[Found] = []
     with open_input(path) as container:
+        has_chapters = bool(container.chapters())
         for stream in container.streams:
+            if has_chapters and stream.type == "data" and stream.name == "bin_data":
+                # MP4 keeps the chapters' names in a track of their own; the muxer makes it anew.
+                continue
             context = None if stream.type in ("data", "attachment") else stream.codec_context
             found.append(
                 Found(
@@ -117,13 +121,20 @@ def copy_track(result: Result, found: Found) -> Track:
     """
     with open_input(found.path) as container:
         target: Any = result.output.add_stream_from_template(container.streams[found.index])
-    label(target, found)
+    label(target, found, result.container)
     return Track(_copied(target, found, None if found.is_cover else result.stop))
 
 
-def label(target: Any, found: Found) -> None:
+_MAC_LANGUAGES = {"deu": "ger", "nld": "dut"}
+"""QuickTime knows few languages, and these by their other code."""
+
+
+def label(target: Any, found: Found, container: str) -> None:
     """Give a new stream the language, title and role of the one it comes from."""
     target.metadata.update({key: value for key, value in found.tags.items() if key.lower() in ("language", "title", "handler_name")})
+    if container == "mov" and "language" in target.metadata:
+        language = target.metadata["language"]
+        target.metadata["language"] = _MAC_LANGUAGES.get(language, language)
     role = found.disposition & ~int(Disposition.default)
     target.disposition = role | int(Disposition.default) if found.is_default else role
 
