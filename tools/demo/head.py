@@ -31,7 +31,7 @@ PARTS = {
     "gums": ("M_GumsTongue",),
     "eye": ("M_ScleraLeft", "M_ScleraRight"),
 }
-SHELLS = 36
+SHELLS = 28
 EYES = ((21451, 22221), (23021, 23791))  # vertices of the left eyeball and of the right
 
 
@@ -65,10 +65,11 @@ class Head:
         mix = chance.normal(size=100) * 0.45
         self.shape: F = (neutral + np.tensordot(mix, stored["identities"].astype(np.float32), 1)).astype(np.float32)
         teeth = np.unique(self.parts["teeth"])
-        self.shape[teeth] += (0, 0.10, -0.45)  # another person's teeth must not show through the lips
+        is_upper = neutral[teeth, 1] > -3.35
+        # Another person's teeth must not show through the lips.
+        self.shape[teeth] += np.where(is_upper[:, None], (0, -0.22, -0.45), (0, -0.12, -0.5)).astype(np.float32)
         self.shape[np.unique(self.parts["gums"])] += (0, -0.15, -0.60)
         self.rest = neutral
-        self.centre = np.array([0.0, 1.0, 0.0])
         count = len(neutral)
         order = np.arange(len(self.tri))
         self._corners_of = coo_matrix((np.ones(self.tri.size), (self.tri.T.ravel(), np.tile(order, 3))), (count, len(order))).tocsr()
@@ -106,15 +107,6 @@ class Head:
     def _scalp(self) -> I:
         skin = self.parts["skin"]
         return skin[(self.growth[skin] > 0.01).any(1)]
-
-    def hair(self, places: F, normals: F, layer: float) -> F:
-        """Return the vertices of one shell of hair, ``layer`` from 0 at the skin to 1 at the tips."""
-        x, y, _ = self.rest.T
-        top = np.clip((y - 7.0) / 5, 0, 1)
-        long = (0.45 + 1.25 * top) * np.clip(self.growth * 1.4, 0, 1)
-        comb = np.stack([0.75 * top * np.sign(x + 2.4) + 0.15 * np.sign(x), -0.55 + 0.35 * top, -0.55 - 0.1 * top], 1)
-        comb -= (comb * normals).sum(1, keepdims=True) * normals
-        return np.asarray(places + normals * (long * layer)[:, None] + comb * (long * layer**2)[:, None], np.float32)
 
 
 def _hair(rest: F) -> F:

@@ -61,7 +61,7 @@ def act(studio: Studio, take: Take, first: int, last: int) -> tuple[NDArray[np.f
     weights += blink[:, None] * weights_of(names, {"eyeBlink": 1.0, "browDown": 0.12})
     level = gaussian_filter1d(np.abs(np.diff(weights[:, names.index("jawOpen")], prepend=0)), 8)
     weights += (level / level.max() * 0.5)[:, None] * weights_of(names, {"browInnerUp": 0.6, "browOuterUp": 0.5})
-    weights += weights_of(names, {"mouthSmile": 0.10, "cheekSquint": 0.08, "eyeSquint": 0.06})
+    weights += weights_of(names, {"mouthSmile": 0.10, "cheekSquint": 0.08, "eyeWide": 0.2})
 
     def drift(width: float) -> NDArray[np.float64]:
         raw = gaussian_filter1d(chance.normal(size=len(times_s) + 400), width)[200:-200]

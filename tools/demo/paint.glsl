@@ -1,7 +1,7 @@
 #version 330
 // One fragment shader for everything in front of the wall; `kind` says what is painted.
 // r is the place on the resting head, so that whatever is drawn on the skin moves with it.
-in vec3 vp; in vec3 vn; in vec3 r; in float shade; in float layer;
+in vec3 vp; in vec3 vn; in vec3 r; in float shade; in float layer; in float grown;
 out vec4 result;
 uniform int kind;
 uniform vec3 key, camera;
@@ -80,7 +80,7 @@ vec3 bump(vec3 n, float scale, float depth) {
 
 vec3 skin(vec3 n) {
   if (r.y < -12.6 - 3.4 * smoothstep(-1., 4., r.z)) discard;  // under the clothes
-  vec3 c = vec3(.60, .335, .235) * mix(.86, 1.1, fbm(r * .9)) * mix(.94, 1.05, fbm(r * 7.));
+  vec3 c = vec3(.585, .345, .25) * mix(.86, 1.1, fbm(r * .9)) * mix(.94, 1.05, fbm(r * 7.));
   float front = smoothstep(3., 8., r.z);
   c *= mix(vec3(1), vec3(1.04, .84, .82), front * exp(-dot((vec2(abs(r.x), r.y) - vec2(4.6, -.3)) / vec2(2.6, 2.2), (vec2(abs(r.x), r.y) - vec2(4.6, -.3)) / vec2(2.6, 2.2))));
   c *= mix(vec3(1), vec3(1.03, .83, .8), front * exp(-dot((r.xy - vec2(0, .2)) / vec2(1.7, 1.7), (r.xy - vec2(0, .2)) / vec2(1.7, 1.7))));
@@ -93,6 +93,7 @@ vec3 skin(vec3 n) {
   c *= mix(vec3(1), vec3(.66, .67, .71) * mix(.8, 1.12, hash(floor(r * 13.))), beard * .6);
   float mouth = smoothstep(.14, -.22, edge + (fbm(r * 3.) - .5) * .16) * smoothstep(8.2, 9.2, r.z);
   c = mix(c, vec3(.42, .165, .145) * mix(.85, 1.12, noise(vec3(r.x * 9., r.y * 2., 0.))), mouth * .85);
+  c = mix(c, vec3(.05, .03, .022), smoothstep(.25, .6, grown) * .95);
   float b = brow(r.xy) * smoothstep(5., 6.5, r.z);
   c = mix(c, vec3(.050, .030, .020), b);
   c *= mix(vec3(1), vec3(.10, .08, .07), lashes(r.xy) * smoothstep(6., 7.5, r.z));
@@ -108,7 +109,7 @@ vec3 eye(vec3 n) {
   fibre = mix(fibre, vec3(.02, .028, .035), smoothstep(.37, .46, a)); fibre *= smoothstep(.155, .19, a);
   vec3 c = mix(white, fibre, iris);
   float top = lids[side], low = lids[side + 2];
-  float cover = smoothstep(.0, .62, top - vp.y) * smoothstep(-.12, .3, vp.y - low); c *= mix(.22, 1., cover);
+  float cover = smoothstep(.0, .62, top - vp.y) * smoothstep(-.12, .3, vp.y - low); c *= mix(.22, 1., cover); c = mix(vec3(.16, .07, .05), c, smoothstep(.12, .42, top - low));
   vec3 see = normalize(camera - vp); vec3 glint = normalize(normalize(key + vec3(.0, .1, .35)) + see);
   vec3 col = c * (lit_by_key(n) * max(dot(n, key) + .3, 0.) * 1.05 + .42);
   return col + pow(max(dot(n, glint), 0.), 500.) * 1.6 * cover + pow(max(dot(n, normalize(vec3(-.5, .1, .8) + see)), 0.), 220.) * .12 * cover;
@@ -116,13 +117,13 @@ vec3 eye(vec3 n) {
 vec3 hair(vec3 n) {
   vec3 d = normalize(r - vec3(0, 3.5, .5)); float polar = acos(clamp(d.y, -1., 1.));
   vec2 at = polar * normalize(d.xz + 1e-4) * 9.;
-  float clump = fbm(vec3(at * .35, 2.)); at += (vec2(fbm(vec3(at * .3, 5.)), fbm(vec3(at * .3, 9.))) - .5) * 1.6;
+  float clump = noise(vec3(at * .5, 2.)); at += (vec2(noise(vec3(at * .6, 5.)), noise(vec3(at * .6, 9.))) - .5) * 1.1;
   vec2 cell = at * 5.2; vec2 id = floor(cell); vec2 o = fract(cell) - .5;
   float h = hash(vec3(id, 3.)); o -= (vec2(hash(vec3(id, 7.)), hash(vec3(id, 8.))) - .5) * .5;
   float tall = mix(.45, 1., h) * mix(.7, 1.05, clump) * smoothstep(.02, .5, shade);
   if (layer > 0. && (layer > tall || length(o) > .62 * (1. - .6 * layer / tall))) discard;
-  if (layer == 0. && hash(vec3(id, 17.)) > smoothstep(.0, .16, shade)) discard;
-  vec3 c = mix(vec3(.028, .016, .010), vec3(.085, .048, .028), h * .6 + clump * .4) * mix(.35, 1.15, layer / max(tall, .1));
+  if (hash(vec3(id, 17.)) > smoothstep(.02, .42, shade)) discard;  // thin at the hair line
+  vec3 c = mix(vec3(.020, .012, .008), vec3(.066, .038, .023), h * .6 + clump * .4) * mix(.35, 1.15, layer / max(tall, .1));
   vec3 t = normalize(cross(n, vec3(.9, .1, .35)) + n * .5); vec3 see = normalize(camera - vp);
   float th = dot(t, normalize(key + see)); float shine = pow(sqrt(max(1. - th * th, 0.)), 40.) * max(dot(n, key) + .2, 0.);
   float open = mix(.35, 1., lit_by_key(n));
@@ -141,7 +142,7 @@ void main() {
   vec3 c = vec3(1, 0, 1); float deep = smoothstep(8.1, 10.6, r.z);
   if (kind == SKIN) c = skin(n);
   else if (kind == TEETH) c = light_up(vec3(.52, .47, .39), n, vec3(.2), .05, 60.) * mix(.05, 1., deep) * smoothstep(2.4, 1.1, abs(r.x));
-  else if (kind == GUMS) c = light_up(vec3(.30, .09, .085) * mix(.03, 1., smoothstep(7.2, 10.8, r.z)), n, vec3(.2), .08, 40.);
+  else if (kind == GUMS) c = light_up(vec3(.30, .09, .085), n, vec3(.2), .03, 40.) * mix(.02, 1., smoothstep(7.4, 10.8, r.z) * smoothstep(-.9, -2.6, r.y));
   else if (kind == EYE) c = eye(n);
   else if (kind == CLOTH) c = cloth(n, vec3(.055, .105, .155), 0.);
   else if (kind == COLLAR) c = cloth(n, vec3(.050, .095, .140), 1.);

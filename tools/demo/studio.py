@@ -8,7 +8,7 @@ from typing import Any
 
 import moderngl
 import numpy as np
-from head import EYES, LANDMARKS, Head, Mesh, clothes
+from head import EYES, LANDMARKS, SHELLS, Head, clothes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -22,9 +22,18 @@ KINDS = ("skin", "teeth", "gums", "eye", "cloth", "hair", "collar")
 KEY = np.array([0.62, 0.52, 0.72]) / np.linalg.norm([0.62, 0.52, 0.72])
 
 VERTEX = """#version 330
-in vec3 place; in vec3 normal; in vec3 rest; in float open;
-uniform mat4 clip; uniform float layer_in; out vec3 vp; out vec3 vn; out vec3 r; out float shade; out float layer;
-void main() { gl_Position = clip * vec4(place, 1); vp = place; vn = normal; r = rest; shade = open; layer = layer_in; }"""
+in vec3 place; in vec3 normal; in vec3 rest; in float open; in float growth;
+uniform mat4 clip; uniform bool is_hair; uniform float layer_in;
+out vec3 vp; out vec3 vn; out vec3 r; out float shade; out float layer; out float grown;
+void main() {
+  vp = place; vn = normal; r = rest; shade = open; layer = layer_in; grown = growth;
+  if (is_hair) {  // a shell of hair: out of the skin, and bent the way it is combed
+    shade = growth; float top = clamp((r.y - 7.) / 5., 0., 1.), tall = (.45 + 1.25 * top) * clamp(growth * 1.4, 0., 1.);
+    vec3 comb = vec3(.75 * top * sign(r.x + 2.4) + .15 * sign(r.x), -.55 + .35 * top, -.55 - .1 * top);
+    vp += tall * ((layer + .01) * normal + layer * layer * (comb - dot(comb, normal) * normal));
+  }
+  gl_Position = clip * vec4(vp, 1);
+}"""
 SHADOW_VERTEX = """#version 330
 in vec3 place; uniform mat4 clip; void main() { gl_Position = clip * vec4(place, 1); }"""
 SHADOW_FRAGMENT = """#version 330
@@ -47,7 +56,6 @@ class Studio:
     def __init__(self, head: Head, place: tuple[float, float], seed: int) -> None:
         self.head = head
         self.place = np.array([*place, 0.0])
-        self.clothes = clothes()
         self.wall = backdrop(seed)
         self.gl: Any = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[call-arg]
         size = (WIDTH * LARGER, HEIGHT * LARGER)
@@ -59,6 +67,7 @@ class Studio:
         self.shadows = self.gl.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
         self.lens = _perspective()
         self.key_clip = _sunlight(self.place)
+        self._load()
         rest = head.rest[LANDMARKS]
         self._tell("lips", rest[48:60, :2])
         self._tell("brows", np.concatenate([rest[17:22, :2], rest[22:27, :2]]))
@@ -72,26 +81,22 @@ class Studio:
     def draw(self, weights: F, pose: Pose) -> tuple[NDArray[np.uint8], F]:
         """Return the picture (H, W, 3) RGB and the points (68, 2) px, whose origin is the middle of the first pixel."""
         places = self._hold(self.head.express(weights), pose)
-        meshes = self._meshes(places)
-        buffers = {name: self._buffers(mesh, normals) for name, (mesh, normals, _) in meshes.items()}
-        self._cast(meshes, buffers)
+        head = self.head
+        columns = [places, head.normals(places), head.rest, head.shade[:, None], head.growth[:, None]]
+        self.vertices.write(np.concatenate(columns, 1).astype("f4").tobytes())
+        self._cast()
         self.canvas.use()
         self.gl.enable(self.gl.DEPTH_TEST)
         self.canvas.clear(0, 0, 0, 0)
         self.depth.use(0)
         self._tell("clip", self.lens.T)
-        lids = places[np.array(LANDMARKS)[[43, 44, 37, 38, 47, 46, 41, 40]], 1].reshape(4, 2).mean(1)
-        self._tell("lids", lids)
-        for name, (vertices, corners) in buffers.items():
-            self.program["kind"].value = KINDS.index(name.split(".")[0])
-            self.program["layer_in"].value = meshes[name][2]
-            form = "3f 3f 3f 1f"
-            array = self.gl.vertex_array(self.program, [(vertices, form, "place", "normal", "rest", "open")], corners)
-            array.render()
-            array.release()
-        for pair in buffers.values():
-            for buffer in pair:
-                buffer.release()
+        self._tell("lids", places[np.array(LANDMARKS)[[43, 44, 37, 38, 47, 46, 41, 40]], 1].reshape(4, 2).mean(1))
+        for name, array in self.arrays.items():
+            self.program["kind"].value = KINDS.index(name)
+            self.program["is_hair"].value = name == "hair"
+            for layer in np.linspace(0, 1, SHELLS) if name == "hair" else (0.0,):
+                self.program["layer_in"].value = float(layer)
+                array.render()
         return self._develop(), self._project(places[LANDMARKS])
 
     def _hold(self, places: F, pose: Pose) -> F:
@@ -105,35 +110,31 @@ class Studio:
         turned = (places - pivot) @ turn.T + pivot + [*pose.shift, 0]
         return np.asarray(places * (1 - share) + turned * share + self.place, np.float32)
 
-    def _meshes(self, places: F) -> dict[str, tuple[Mesh, F, float]]:
-        head, normals = self.head, self.head.normals(places)
-        out: dict[str, tuple[Mesh, F, float]] = {}
-        for name, mesh in self.clothes.items():
-            here = Mesh(places=mesh.places + np.float32(self.place), rest=mesh.rest, shade=mesh.shade, corners=mesh.corners)
-            out[name] = (here, _normals(here), 0.0)
-        for name, corners in head.parts.items():
-            out[name] = (Mesh(places=places, rest=head.rest, shade=head.shade, corners=corners), normals, 0.0)
-        for layer in np.linspace(0, 1, 37):
-            where = head.hair(places, normals, float(layer) + 0.01)
-            mesh = Mesh(places=where, rest=head.rest, shade=head.growth, corners=head.scalp)
-            out[f"hair.{layer:.3f}"] = (mesh, normals, float(layer))
-        return out
+    def _load(self) -> None:
+        """Hand the triangles over: clothes for good, the head's vertices to be written anew for each picture."""
+        form, names = "3f 3f 3f 1f 1f", ("place", "normal", "rest", "open", "growth")
+        self.vertices = self.gl.buffer(reserve=len(self.head.rest) * 44)
+        self.arrays: dict[str, Any] = {}
+        self.casting: list[Any] = []
+        parts = {name: (self.vertices, corners) for name, corners in self.head.parts.items()}
+        for name, mesh in clothes().items():
+            places = mesh.places + np.float32(self.place)
+            columns = [places, _normals(places, mesh.corners), mesh.rest, mesh.shade[:, None], 0 * mesh.shade[:, None]]
+            parts[name] = (self.gl.buffer(np.concatenate(columns, 1).astype("f4").tobytes()), mesh.corners)
+        parts["hair"] = (self.vertices, self.head.scalp)
+        for name, (vertices, corners) in parts.items():
+            order = self.gl.buffer(corners.astype("i4").tobytes())
+            self.arrays[name] = self.gl.vertex_array(self.program, [(vertices, form, *names)], order)
+            if name not in ("eye", "hair"):
+                self.casting.append(self.gl.vertex_array(self.shadows, [(vertices, "3f 32x", "place")], order))
 
-    def _buffers(self, mesh: Mesh, normals: F) -> tuple[Any, Any]:
-        data = np.concatenate([mesh.places, normals, mesh.rest, mesh.shade[:, None]], 1).astype("f4")
-        return self.gl.buffer(data.tobytes()), self.gl.buffer(mesh.corners.astype("i4").tobytes())
-
-    def _cast(self, meshes: dict[str, tuple[Mesh, F, float]], buffers: dict[str, tuple[Any, Any]]) -> None:
+    def _cast(self) -> None:
         self.from_key.use()
         self.from_key.clear()
         self.gl.enable(self.gl.DEPTH_TEST)
         self.shadows["clip"].write(self.key_clip.T.astype("f4").tobytes())
-        for name in meshes:
-            if name == "skin" or name in ("cloth", "collar", "teeth") or meshes[name][2] == 0.5:
-                vertices, corners = buffers[name]
-                array = self.gl.vertex_array(self.shadows, [(vertices, "3f 28x", "place")], corners)
-                array.render()
-                array.release()
+        for array in self.casting:
+            array.render()
 
     def _develop(self) -> NDArray[np.uint8]:
         raw = np.frombuffer(self.canvas.read(components=4), np.uint8).reshape(HEIGHT, LARGER, WIDTH, LARGER, 4)
@@ -156,11 +157,11 @@ def _middle(ball: F) -> F:
     return np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2] + (high[0] - low[0]) / 2], np.float32)
 
 
-def _normals(mesh: Mesh) -> F:
-    a, b, c = (mesh.places[mesh.corners[:, i]] for i in range(3))
-    each, n = np.cross(b - a, c - a), np.zeros_like(mesh.places)
+def _normals(places: F, corners: NDArray[np.int32]) -> F:
+    a, b, c = (places[corners[:, i]] for i in range(3))
+    each, n = np.cross(b - a, c - a), np.zeros_like(places)
     for i in range(3):
-        np.add.at(n, mesh.corners[:, i], each)
+        np.add.at(n, corners[:, i], each)
     return np.asarray(n / (np.linalg.norm(n, axis=1, keepdims=True) + 1e-9), np.float32)
 
 
@@ -210,5 +211,6 @@ def backdrop(seed: int) -> F:
         a, far = chance.uniform(-2.6, -0.5), chance.uniform(50, 110)
         tip = (395 + far * np.cos(a), 505 + far * np.sin(a))
         pen.line((395, 505, *tip), fill=(70, int(chance.uniform(105, 140)), 72), width=9)
-    soft = picture.filter(ImageFilter.GaussianBlur(7))
-    return np.asarray(soft, np.float32) * np.clip(light, 0.7, 1.15)[..., None] ** 0.35
+    soft = np.asarray(picture.filter(ImageFilter.GaussianBlur(7)), np.float32) * np.clip(light, 0.7, 1.15)[..., None] ** 0.35
+    # A trace of grain keeps the gradient from showing its steps.
+    return np.asarray(soft + chance.normal(0, 1.0, (HEIGHT, WIDTH, 1)), np.float32)
