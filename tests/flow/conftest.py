@@ -73,7 +73,7 @@ def make_clip(heads, tmp_path_factory) -> Callable[..., Path]:
         target = tmp_path_factory.mktemp("clips") / name
         pictures = pictures if pictures is not None else heads
         with av.open(str(target), "w") as out:
-            height, width = crop or pictures[0].shape[:2]
+            height, width = crop or np.rot90(pictures[0], rotation // 90).shape[:2]
             options = {"preset": "ultrafast", "crf": "12"} if codec == "libx264" else {}
             stream = out.add_stream(codec, rate=round(1 / (time_base * (ticks[1] - ticks[0]))) if len(ticks) > 1 else 25, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
@@ -81,7 +81,8 @@ def make_clip(heads, tmp_path_factory) -> Callable[..., Path]:
             for key, value in (colour or {}).items():
                 setattr(stream.codec_context, key, value)
             if rotation:
-                stream.set_display_rotation(rotation)
+                # PyAV counts counter-clockwise, as the picture was turned; a viewer turns it back.
+                stream.set_display_rotation(-rotation)
             for i, tick in enumerate(ticks):
                 picture = np.ascontiguousarray(np.rot90(pictures[i % len(pictures)], rotation // 90)[:height, :width])
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)
