@@ -76,7 +76,7 @@ class Membrane:
     sections: Ints
     """(N,) which section of the edge each belongs to."""
     along: Doubles
-    """(K, K) kernel that averages along the edge; its long faint tail fills stretches without samples."""
+    """(K, K) kernel that averages along the edge; never zero, so that a stretch without samples takes after the nearest."""
     inwards: Doubles
     """(GRID * GRID, K) from the edge's sections to the grid: harmonic within the mask, constant outwards."""
     grid_basis: Doubles
@@ -220,7 +220,8 @@ def _nearest(outline: Doubles, unit: Doubles) -> Doubles:
 def _along_kernel() -> Doubles:
     steps = np.abs(np.subtract.outer(np.arange(SECTIONS), np.arange(SECTIONS)))
     steps = np.minimum(steps, SECTIONS - steps)
-    return np.asarray(np.exp(-(steps**2) / 2) + 1e-4 / (1 + steps**2), np.float64)
+    # A sigma of one section; at the far side of the edge 1e-125 is left, which is enough to divide by.
+    return np.asarray(np.exp(-(steps**2) / 2), np.float64)
 
 
 def _between_sections(reached: Doubles) -> Doubles:

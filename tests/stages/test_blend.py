@@ -129,6 +129,28 @@ def test_only_poisson_matches_light_from_one_side() -> None:
     assert left[Blend.FEATHER] > 5
 
 
+def test_a_window_that_cuts_the_mask_fades_out_at_its_sides() -> None:
+    frame = np.zeros((*SIZE, 3), np.uint8)
+    black, white = np.zeros((40, 40, 3), np.uint8), np.full((40, 40, 3), 255, np.uint8)
+    mode = Mode(input_px=112, output_px=40, output_offset_px=40)
+    config = BlendConfig(max_correction=0.0)
+    item = Painting(original=black, painted=white, similarity=FACE)
+    (patch,) = blend_run([item], region=Region.FACE, mode=mode, config=config, frame_size=SIZE, frame_rate=Fraction(25))
+    seen = crop_of(paint(frame, patch).astype(np.float32), FACE, 112)[..., 0]
+    inside = seen[64:76, 40:80]
+    assert inside[:, 10:30].min() > 254
+    assert inside[:, [0, -1]].max() < 60
+
+
+@pytest.mark.parametrize("mode", [Blend.POISSON, Blend.FEATHER])
+def test_what_does_not_change_is_the_same_with_smoothing_and_without(mode: Blend) -> None:
+    frame = np.full((*SIZE, 3), 130, np.uint8)
+    y, x = np.mgrid[:128, :128] / 128 - 0.6
+    run = [shifted(echo(frame, FACE), (60 * (x**2 - y**2) + 5)[..., None])] * 9
+    for smooth, single in zip(blend(run, mode=mode), blend(run, mode=mode, smoothing_frames=0.0), strict=True):
+        assert np.abs(smooth.rgb.astype(int) - single.rgb).max() <= 1
+
+
 def test_no_px_outside_the_mask_is_touched() -> None:
     frame = picture(1)
     item = shifted(echo(frame, FACE), [25, -25, 10])
