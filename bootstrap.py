@@ -152,7 +152,7 @@ def say(text: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Install, then do what was asked for; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("goal", choices=("demo", "test", "install"))
     parser.add_argument("--cuda", action="store_true", help="take torch from PyPI: on Linux the CUDA build")
     chosen, rest = parser.parse_known_args(arguments)
@@ -163,18 +163,28 @@ def main(arguments: list[str] | None = None) -> int:
         check_python()
         make_venv()
         install("[test]" if chosen.goal == "test" else "", wants_cuda)
+        return finish(chosen.goal, rest)
     except Stop as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def finish(goal: str, rest: list[str]) -> int:
+    """Run what was asked for in the finished environment and return its exit status."""
     python = str(venv_python())
-    if chosen.goal == "test":
+    redub = str(Path(python).with_name("redub"))
+    if goal == "test":
         return subprocess.run([python, "-m", "pytest", *rest], cwd=ROOT, check=False).returncode
-    if chosen.goal == "demo":
-        return subprocess.run([str(Path(python).with_name("redub")), "demo", *rest], check=False).returncode
-    say(f"done; start it with {Path(python).with_name('redub')}")
-    return 0
+    if goal == "install":
+        say(f"done; start it with {redub}")
+        return 0
+    # --force: over the result of an earlier demo.
+    code = subprocess.run([redub, "demo", "--force", *rest], check=False).returncode
+    if not code and not rest:
+        say(f"watch the last-named file in {Path.cwd() / 'redub-demo'}; the command itself is {redub}")
+    return code
 
 
 if __name__ == "__main__":
