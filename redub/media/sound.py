@@ -64,8 +64,6 @@ class Speech:
             self.duration += Fraction(frame.samples, frame.sample_rate)
             keep(resampler.push(frame))
         keep(resampler.push(None))
-        if not self.samples:
-            raise MediaError(f"The sound in {self.path} has no samples.", "Its recording or export may have failed; make it anew.")
 
     def window(self, start: int, stop: int) -> Floats:
         """Return (stop - start,) samples; zeros before the sound and behind it."""
@@ -87,6 +85,10 @@ class Speech:
         self._file.close()
 
 
+_MEAN = {"rematrix_maxval": "1.0"}
+"""Channels that become one are averaged; FFmpeg would make float sound louder than any of them."""
+
+
 class Resampler:
     """Converts frames to one format, layout and rate, also where a file changes its own on the way."""
 
@@ -106,7 +108,7 @@ class Resampler:
             return ready
         if self._resampler is None:
             form, layout, rate = self._wanted
-            self._resampler, self._given = av.AudioResampler(format=form, layout=layout, rate=rate), given
+            self._resampler, self._given = av.AudioResampler(format=form, layout=layout, rate=rate, options=_MEAN), given
         return ready + self._resampler.resample(frame)
 
 
@@ -138,13 +140,15 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
         number: Which of its audio tracks.
 
     Raises:
-        MediaError: The file cannot be read or holds no such track.
+        MediaError: The file cannot be read, or holds no such track, or nothing in it.
     """
     with open_input(path, "sound") as container:
         stream = find_sound(container, path, number)
         zero = time_zero(container, path)
         now = Fraction(0)
-        for frame in _trimmed(_decoded(container, stream, path), stream):
+        frames = _decoded(container, stream, path)
+        # Elsewhere the length in the header is a guess from the bit rate.
+        for frame in _trimmed(frames, stream) if "mp4" in container.format.name.split(",") else frames:
             rate = frame.sample_rate
             late = Fraction(0)
             if frame.pts is not None:
@@ -158,6 +162,8 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
                 now += Fraction(part.samples, rate)
                 part.pts = None
                 yield part
+        if not now:
+            raise MediaError(f"The sound in {path} has no samples.", "Its recording or export may have failed; make it anew.")
 
 
 def find_sound(container: InputContainer, path: Path, number: int = 0) -> AudioStream:

@@ -46,6 +46,9 @@ def add_sound(result: Result, found: Found, *, is_new: bool = False) -> Track:
     can_copy = found.codec in KEPT[result.container]
     if asked == "copy" and not can_copy:
         raise MediaError(f"This file cannot hold {found.codec} sound as it is.", "Leave encode.audio_codec at auto, or write a .mkv file.")
+    if asked in ("auto", "copy") and can_copy and result.stop is not None and found.codec.startswith("pcm_"):
+        # Encoding PCM as PCM loses nothing, and unlike packets its samples can be cut anywhere.
+        return _encode(result, found, found.codec)
     if asked == "copy" or (asked == "auto" and can_copy):
         return copy_track(result, found)
     codec = ENCODER[result.container] if asked == "auto" else asked
@@ -60,9 +63,7 @@ def _encode(result: Result, found: Found, codec: str) -> Track:
     Raises:
         MediaError: There is no such encoder, the container does not take it, or there is nothing to encode.
     """
-    first = next(sound_frames(found.path, found.number), None)
-    if first is None:
-        raise MediaError(f"The sound in {found.path} has no samples.", "Its recording or export may have failed; make it anew.")
+    first = next(sound_frames(found.path, found.number))
     rate, layout = _nearest_rate(codec, first.sample_rate), first.layout.name
     layout = next((name for name in (layout, _usual_layout(first.layout.nb_channels), "stereo") if _opens(codec, rate, name)), "stereo")
     try:
