@@ -6,7 +6,7 @@ things are done otherwise than in the textbook, because the edge of a face is no
 
 - f - g is averaged over the mask's soft edge and along it, so that noise and beard are not dragged inwards;
 - a plane (itself harmonic) is fitted first, robustly: samples far from it are hair, a hand, or the wall behind, and
-  lose their say; the membrane carries what is left.  The plane holds still under noise, so it may follow each frame;
+  lose their say; the membrane carries what is left;
 - a stretch of the edge without a trusted sample takes the values of its neighbours.
 """
 
