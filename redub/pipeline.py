@@ -21,6 +21,7 @@ from redub.config import Config
 from redub.errors import MediaError, NoFaceError, PlanError, PluginError
 from redub.fit import Pass, Slot, Timeline, fit_lengths
 from redub.media import Frame, Speech, SyntheticMark, VideoReader, VideoWriter, mix, open_speech, open_video, paint
+from redub.media.place import check_target
 from redub.plan import Plan, fingerprint
 from redub.plugin import GeneratorInfo, Region, manager
 from redub.progress import Tell, silent
@@ -85,7 +86,9 @@ def redub(
     config = config or Config()
     video, audio = shelf.check_file(Path(video), "video"), shelf.check_file(Path(audio), "sound")
     folder = Path(plan) if plan is not None else None
-    manager.find(generator)  # a misspelt name must not cost an analysis first
+    # What is bound to fail must not cost an analysis first.
+    manager.check_ready(generator, blend)
+    check_target(_target(output, video, audio), [video, audio], force=force)
     found = shelf.find_plan(video, folder, config)
     notices: list[str] = []
     kept: Path | None = folder or shelf.folder_beside(video)
@@ -160,7 +163,7 @@ def render(
     config = config or Config()
     video, audio = shelf.check_file(Path(video), "video"), shelf.check_file(Path(audio), "sound")
     plan.check_source(video)
-    target = Path(output) if output is not None else video.with_name(f"{video.stem}.{audio.stem}.mp4")
+    target = _target(output, video, audio)
     entry = manager.find(generator)
     info = entry.info
     notices: list[str] = []
@@ -199,6 +202,10 @@ def render(
 
 Shown = tuple[Frame, Fraction]
 """A finished frame and when it is shown."""
+
+
+def _target(output: Path | str | None, video: Path, audio: Path) -> Path:
+    return Path(output) if output is not None else video.with_name(f"{video.stem}.{audio.stem}.mp4")
 
 
 def _keep(plan: Plan, folder: Path | None, video: Path, notices: list[str]) -> Path | None:
@@ -345,7 +352,8 @@ class _Painter:
         if speaker is None:
             return nowhere
         track = self.plan.track(speaker.track)
-        return track.points[index - track.start]
+        points: Floats = track.points[index - track.start]
+        return points
 
     def _references(self, number: int) -> RGB:
         """Fetch the stills of the run's speaker; they may lie anywhere in the video."""

@@ -185,12 +185,12 @@ def _calls(cells: Iterator[_Cell], model: Model) -> Iterator[tuple[list[_Cell], 
 
 
 def _call_frames(cell: _Cell, model: Model) -> int:
-    """Choose how many frames a call paints, within the declared limits and the memory budget."""
+    """Choose how many frames a call paints, within the declared limits and the memory budget; short calls are filled up."""
     limits = model.info.clip
     most = limits.max_frames - 2 * limits.overlap_frames
     frame_bytes = cell.seen[0].frame.size_bytes if cell.seen else 1
     fits = CLIP_BUDGET_BYTES // max(frame_bytes, 1)
-    return max(1, limits.min_frames, min(most, fits))
+    return max(1, min(most, fits))
 
 
 def _call(cells: Sequence[_Cell], model: Model, speech: Speech, references: RGB) -> Painted:
