@@ -4,7 +4,8 @@ A cut is a frame that differs from the last one by much more than the frames aro
 threshold, so that pans and hands before the lens do not count (PySceneDetect's ``AdaptiveDetector``, used frame by
 frame on the luma of small pictures).  It finds cuts that keep all colours, such as a punch-in on one talker, where
 colour histograms (Lienhart 2001) see nothing; docs/flow/1-shots.md has the numbers.  Two cuts in quick succession with
-the same picture before and after are a flash.
+the same picture before and after are a flash.  Between two scenes that fade to black and back, the cut is put into the
+black.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SMALL_HEIGHT_PX = 90
 """Height of the pictures that are compared."""
 WINDOW_FRAMES = 2
 """Frames before and after that tell what is usual."""
+BLANK_DEVIATION = 3.0
+"""A picture whose luma varies less than this is black, white or empty."""
 EVEN_SHARE = 0.05
 """A frame further than this share of an interval from its place in an even grid makes the rate variable."""
 
@@ -116,8 +119,10 @@ class _CutFinder:
             luma_only=True,
         )
         self._count = 0
+        self._filled: tuple[int, Any] | None = None
         self._recent: deque[Any] = deque(maxlen=WINDOW_FRAMES + 2)
         self._cuts: list[Cut] = []
+        self._fades: list[tuple[int, Cut]] = []
 
     def look(self, gray: Any) -> None:
         """Take the next picture."""
@@ -130,11 +135,23 @@ class _CutFinder:
         for cut in found:
             back = self._count - int(cut.frame_num)
             self._cuts.append(Cut(index=int(cut.frame_num), before=self._recent[-back - 2], after=self._recent[-back - 1]))
+        self._note_fade(gray)
         self._count += 1
 
     def finish(self) -> list[Cut]:
-        """Return all cuts."""
-        return self._cuts
+        """Return all cuts in order; in a fade whose picture also changes at once, the sudden change is the cut."""
+        sudden = [cut.index for cut in self._cuts]
+        soft = [fade for first, fade in self._fades if not any(first - 1 <= index <= 2 * fade.index - first + 1 for index in sudden)]
+        return sorted([*self._cuts, *soft], key=lambda cut: cut.index)
+
+    def _note_fade(self, gray: Any) -> None:
+        """Note a cut amid frames without a picture, when they are over: something faded out, and something else in."""
+        if gray.std() < BLANK_DEVIATION:
+            return
+        if self._filled is not None and self._count - self._filled[0] > 1:
+            first = self._filled[0] + 1
+            self._fades.append((first, Cut(index=(first + self._count) // 2, before=self._filled[1], after=gray)))
+        self._filled = (self._count, gray)
 
 
 def _difference(one: Any, other: Any) -> float:

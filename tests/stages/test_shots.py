@@ -65,6 +65,25 @@ def test_a_still_and_a_single_picture_have_no_cut() -> None:
     assert cuts_of(scene(1, 1)) == []
 
 
+@pytest.mark.parametrize("level", [0.0, 255.0])
+def test_a_fade_over_black_or_white_has_one_cut_in_its_middle(level: float) -> None:
+    share = np.concatenate([np.linspace(1, 0, 13), np.zeros(4), np.linspace(0, 1, 13)])
+    one, other = scene(1, 45), scene(2, 45)
+    faded = [frame * part + level * (1 - part) for frame, part in zip(one[30:] + other[:15], share, strict=True)]
+    (found,) = cuts_of(one[:30] + faded + other[15:])
+    assert 42 <= found <= 48
+
+
+def test_blank_frames_between_hard_cuts_add_none() -> None:
+    assert cuts_of(scene(1, 30) + [np.full(SIZE, 16.0)] * 20 + scene(2, 30)) == [30, 50]
+
+
+def test_blank_frames_at_the_ends_are_no_cut_by_themselves() -> None:
+    share = np.linspace(0, 1, 25)
+    frames = [frame * part for frame, part in zip(scene(1, 25), share, strict=True)]
+    assert cuts_of(frames + scene(1, 20)) == []
+
+
 def cut(index: int, before: int = 0, after: int = 255) -> Cut:
     return Cut(index=index, before=np.full((4, 4), before, np.uint8), after=np.full((4, 4), after, np.uint8))
 
