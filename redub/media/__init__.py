@@ -4,13 +4,16 @@ from redub.media.encoders import available_encoders
 from redub.media.frame import Frame
 from redub.media.mark import SyntheticMark, read_mark
 from redub.media.paint import mix, paint
+from redub.media.probe import FileFacts, StreamFacts, probe
 from redub.media.reader import VideoReader, open_video
 from redub.media.sound import Speech, open_speech, sound_duration
 from redub.media.writer import VideoWriter
 
 __all__ = [
+    "FileFacts",
     "Frame",
     "Speech",
+    "StreamFacts",
     "SyntheticMark",
     "VideoReader",
     "VideoWriter",
@@ -19,6 +22,7 @@ __all__ = [
     "open_speech",
     "open_video",
     "paint",
+    "probe",
     "read_mark",
     "sound_duration",
 ]

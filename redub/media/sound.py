@@ -7,6 +7,7 @@ own start, so that encoder delay and container offsets never shift speech agains
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
@@ -64,6 +65,7 @@ class Speech:
             self.duration += Fraction(frame.samples, frame.sample_rate)
             keep(resampler.push(frame))
         keep(resampler.push(None))
+        self._file.flush()
 
     def window(self, start: int, stop: int) -> Floats:
         """Return (stop - start,) samples; zeros before the sound and behind it."""
@@ -82,7 +84,9 @@ class Speech:
 
     def close(self) -> None:
         """Drop the decoded sound."""
-        self._file.close()
+        # On a full disk, what could not be written before cannot be now; it is thrown away anyway.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 _MEAN = {"rematrix_maxval": "1.0"}
