@@ -7,12 +7,15 @@ PyAV converts whole frames only.  Redub reads and paints small regions, so it lo
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 import av
 import numpy as np
+from av.filter import Graph
 from numpy.typing import NDArray
 
 Samples = NDArray[Any]
@@ -149,15 +152,24 @@ def plane_words(plane: Any, word: Any = np.uint8) -> Samples:
     return np.frombuffer(plane, word).reshape(plane.height, abs(plane.line_size) // np.dtype(word).itemsize)
 
 
+_local = threading.local()
+
+
 def copy_native(frame: av.VideoFrame) -> av.VideoFrame:
-    """Return a copy of a frame in memory of its own, with its time and colour tags."""
-    fresh = av.VideoFrame(frame.width, frame.height, frame.format.name)
-    for source, target in zip(frame.planes, fresh.planes, strict=True):
-        if source.line_size == target.line_size:
-            plane_words(target)[:] = plane_words(source)
-            continue
-        old, new = plane_words(source), plane_words(target)
-        width = min(old.shape[1], new.shape[1])
-        new[:, :width] = old[:: -1 if source.line_size < 0 else 1, :width]
+    """Return a copy of a frame in memory of its own, with all that comes with it: tags, captions, fields.
+
+    FFmpeg's ``copy`` filter does it, because PyAV cannot attach side data to a frame.
+    """
+    key = (frame.width, frame.height, frame.format.name)
+    if getattr(_local, "key", None) != key:
+        graph = Graph()
+        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
+        copy, sink = graph.add("copy"), graph.add("buffersink")
+        source.link_to(copy)
+        copy.link_to(sink)
+        graph.configure()
+        _local.key, _local.graph = key, graph
+    _local.graph.vpush(frame)
+    fresh: av.VideoFrame = _local.graph.vpull()
     copy_facts(frame, fresh)
     return fresh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -254,6 +255,18 @@ def test_painting_keeps_time_and_tags() -> None:
     assert (painted.index, painted.time, painted.duration, painted.pts) == (4, 1, Fraction(1, 5), 77)
     facts = ("colorspace", "color_range", "color_primaries", "color_trc", "pts", "duration", "time_base")
     assert all(getattr(painted.native, fact) == getattr(native, fact) for fact in facts)
+
+
+def test_painting_keeps_fields_and_side_data(make_video: Callable[..., Path]) -> None:
+    """Captions travel as side data too, but only a display matrix can be made here."""
+    turned = make_video("a.mp4", frames=1, rotation=90)
+    fields = make_video("b.mpg", codec="mpeg2video", frames=3, options={"flags": "+ildct+ilme"})
+    patch = Patch(left=0, top=0, rgb=np.zeros((9, 11, 3), np.uint8), alpha=np.ones((9, 11), np.float32))
+    with open_video(turned) as reader:
+        frame = next(reader.read())
+        assert bytes(paint(frame, [patch]).native.side_data["DISPLAYMATRIX"]) == bytes(frame.native.side_data["DISPLAYMATRIX"])
+    with open_video(fields) as reader:
+        assert paint(next(reader.read()), [patch]).native.interlaced_frame
 
 
 @pytest.mark.parametrize("form", ["yuv420p", "nv12", "yuv422p10le", "p010le", "rgb24"])
