@@ -17,9 +17,10 @@ from av.video.stream import VideoStream
 
 from redub.errors import MediaError
 from redub.media.clock import MICROSECOND, as_fraction
+from redub.media.decoding import is_still
 from redub.media.mark import SyntheticMark, find_mark
 from redub.media.opening import open_input
-from redub.media.reader import VideoReader, is_still, open_video
+from redub.media.reader import VideoReader, open_video
 
 _MATRICES = {0: "RGB", 1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020", 10: "BT.2020 CL"}
 _RANGES = {1: "limited", 2: "full"}

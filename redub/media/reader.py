@@ -23,12 +23,10 @@ from av.video.stream import VideoStream
 
 from redub.errors import MediaError
 from redub.media.clock import as_fraction
+from redub.media.decoding import decode, find_video
 from redub.media.frame import Frame
-from redub.media.opening import damaged_hint, open_input, reason
+from redub.media.opening import damaged_hint, open_input
 from redub.types import Ints
-
-MAX_FAILURES = 8
-"""So many packets in a row may fail to decode before the file counts as broken."""
 
 BLOCK_BYTES = 256 << 20
 """Decoded frames that reading backwards may hold at a time."""
@@ -99,7 +97,7 @@ class VideoReader:
             stop: None reads to the end.
 
         Raises:
-            MediaError: The file is damaged beyond `MAX_FAILURES`, or changes its size on the way.
+            MediaError: Eight packets in a row cannot be decoded, or changes its size on the way.
         """
         if start and self._pts is None:
             raise ValueError("reading from the middle needs the times of all frames")
@@ -258,23 +256,6 @@ def open_video(path: Path, pts: Ints | None = None) -> VideoReader:
     return VideoReader(Path(path), pts)
 
 
-def find_video(container: InputContainer, path: Path) -> VideoStream:
-    """Return the stream to show; cover art and thumbnails do not count.
-
-    Raises:
-        MediaError: There is none, or its codec is unknown.
-    """
-    pictures = [stream for stream in container.streams.video if not is_still(stream)]
-    if not pictures:
-        found = "only sound" if container.streams.audio else "no picture"
-        raise MediaError(f"{path} holds {found}.", "Give a video; the new sound is given with --audio.")
-    best = container.streams.best("video")
-    stream = next((one for one in pictures if best is not None and one.index == best.index), pictures[0])
-    if stream.codec_context is None:
-        raise MediaError(f"The picture in {path} is in a codec that this FFmpeg cannot decode.", "Convert it to H.264 first.")
-    return stream
-
-
 def _prepared(container: InputContainer, path: Path) -> VideoStream:
     """Return the stream to decode with as many threads as there are cores."""
     stream = find_video(container, path)
@@ -282,42 +263,11 @@ def _prepared(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def is_still(stream: VideoStream) -> bool:
-    """Say whether a picture stream is cover art or a thumbnail."""
-    kinds = type(stream.disposition)
-    return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))
-
-
 def _decoded(container: InputContainer, stream: VideoStream, reader: VideoReader) -> Generator[av.VideoFrame, None, None]:
-    """Decode packets, skipping and counting those that fail."""
-    failures = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            # A file that was cut off ends here; the decoder still holds its last frames.
-            reader.decode_failures += 1
-            packet = None
-        if packet is not None and packet.size == 0:
-            # To the decoder an empty packet is the end; some files hold them for a picture that stays.
-            continue
-        try:
-            frames = stream.decode(packet)
-            failures = 0 if frames else failures
-        except av.EOFError:
-            return
-        except av.FFmpegError as error:
-            reader.decode_failures += 1
-            failures += 1
-            frames = []
-            if failures >= MAX_FAILURES:
-                raise MediaError(
-                    f"{reader.path} failed to decode {failures} times in a row: {reason(error)}.", damaged_hint(reader.path)
-                ) from error
-        yield from frames
-        if packet is None:
-            return
+    def count() -> None:
+        reader.decode_failures += 1
+
+    return decode(container, stream, reader.path, count)
 
 
 def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoReader, target: int) -> Generator[av.VideoFrame, None, None]:

@@ -22,14 +22,13 @@ from av.container import InputContainer
 
 from redub.errors import MediaError
 from redub.media.clock import MICROSECOND, as_fraction
-from redub.media.opening import damaged_hint, open_input, reason
-from redub.media.reader import is_still, open_video
+from redub.media.decoding import decode, find_sound, is_still
+from redub.media.opening import open_input
+from redub.media.reader import open_video
 from redub.types import Floats
 
 TOLERANCE = Fraction(1, 50)
 """A time stamp may disagree with the samples counted so far by this many seconds before a gap is filled."""
-
-MAX_FAILURES = 8
 
 
 class Speech:
@@ -150,7 +149,7 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
         stream = find_sound(container, path, number)
         zero = time_zero(container, path)
         now = Fraction(0)
-        frames = _decoded(container, stream, path)
+        frames = decode(container, stream, path)
         # Elsewhere the length in the header is a guess from the bit rate.
         for frame in _trimmed(frames, stream) if "mp4" in container.format.name.split(",") else frames:
             rate = frame.sample_rate
@@ -170,20 +169,6 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
             raise MediaError(f"The sound in {path} has no samples.", "Its recording or export may have failed; make it anew.")
 
 
-def find_sound(container: InputContainer, path: Path, number: int = 0) -> AudioStream:
-    """Return an audio track.
-
-    Raises:
-        MediaError: There is none, or its codec is unknown.
-    """
-    if number >= len(container.streams.audio):
-        raise MediaError(f"{path} holds no sound.", "Give a file with the new speech, such as a .wav or .mp3.")
-    stream = container.streams.audio[number]
-    if stream.codec_context is None:
-        raise MediaError(f"The sound in {path} is in a codec that this FFmpeg cannot decode.", "Convert it to WAV first.")
-    return stream
-
-
 def time_zero(container: InputContainer, path: Path) -> Fraction:
     """Return the file's own time at which its first picture is shown, or its sound begins."""
     if any(not is_still(stream) for stream in container.streams.video):
@@ -196,32 +181,6 @@ def time_zero(container: InputContainer, path: Path) -> Fraction:
     if {"mp4", "matroska"} & set(container.format.name.split(",")):
         return Fraction(0)
     return (container.start_time or 0) * MICROSECOND
-
-
-def _decoded(container: InputContainer, stream: AudioStream, path: Path) -> Iterator[av.AudioFrame]:
-    """Decode packets, skipping those that fail."""
-    failures = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            packet = None
-        if packet is not None and packet.size == 0:
-            continue
-        try:
-            frames = stream.decode(packet)
-            failures = 0 if frames else failures
-        except av.EOFError:
-            return
-        except av.FFmpegError as error:
-            failures, frames = failures + 1, []
-            if failures >= MAX_FAILURES:
-                message = f"The sound in {path} failed to decode {failures} times in a row: {reason(error)}."
-                raise MediaError(message, damaged_hint(path)) from error
-        yield from frames
-        if packet is None:
-            return
 
 
 def _trimmed(frames: Iterator[av.AudioFrame], stream: AudioStream) -> Iterator[av.AudioFrame]:

@@ -19,8 +19,8 @@ from av.video.stream import VideoStream
 
 from redub.config import EncodeConfig
 from redub.media.clock import as_fraction, as_ticks
+from redub.media.decoding import is_still
 from redub.media.opening import open_input
-from redub.media.reader import is_still
 
 
 @dataclass(slots=True)

@@ -20,13 +20,14 @@ import av
 from redub.config import EncodeConfig
 from redub.errors import MediaError
 from redub.media.clock import as_fraction, as_ticks
+from redub.media.decoding import find_sound
 from redub.media.frame import Frame
 from redub.media.mark import SyntheticMark, add_mark
 from redub.media.opening import check_readable, open_input
 from redub.media.picture import Picture
 from redub.media.place import check_target, clear_errors, make_part, publish
 from redub.media.reader import VideoReader
-from redub.media.sound import find_sound, time_zero
+from redub.media.sound import time_zero
 from redub.media.soundtrack import add_sound
 from redub.media.subtitles import add_text
 from redub.media.tracks import Found, Result, Track, copy_track, list_streams

@@ -142,6 +142,14 @@ class TestPicture:
         with open_video(tmp_path / "out.mp4") as reader:
             assert reader.pixel_format == "yuv420p10le"
 
+    def test_interlaced_stays_interlaced_or_is_told(self, make_video: Callable[..., Path], tmp_path: Path) -> None:
+        source = make_video("a.mpg", codec="mpeg2video", frames=6, options={"flags": "+ildct+ilme"})
+        for codec, is_told in (("libx264", False), ("libx265", True)):
+            notices = rewrite(source, tmp_path / f"{codec}.mp4", EncodeConfig(codec=codec, preset="ultrafast"))
+            assert any("interlaced" in notice for notice in notices) == is_told
+            with open_video(tmp_path / f"{codec}.mp4") as reader:
+                assert reader.is_interlaced != is_told
+
     def test_frames_may_be_shown_again_at_other_times(self, make_video: Callable[..., Path], tmp_path: Path, number_in: Any) -> None:
         source = make_video(frames=5)
         with open_video(source) as reader:

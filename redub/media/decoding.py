@@ -1,0 +1,99 @@
+"""decoding: a container -> frames of one of its streams, past what is broken.
+
+A recording that was cut off or damaged is still worth most of its pictures: a packet that fails is skipped and
+counted, and only when nothing comes any more is the file given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from redub.errors import MediaError
+from redub.media.opening import damaged_hint, reason
+
+MAX_FAILURES = 8
+"""So many packets in a row may fail to decode before the file counts as broken."""
+
+
+def decode(container: InputContainer, stream: Any, path: Path, on_failure: Callable[[], None] = lambda: None) -> Generator[Any, None, None]:
+    """Yield the frames of a stream as the decoder gives them.
+
+    Args:
+        container: At the place to begin from.
+        stream: One of its streams.
+        path: For messages.
+        on_failure: Called for each packet that cannot be read or decoded.
+
+    Raises:
+        MediaError: `MAX_FAILURES` packets in a row cannot be decoded.
+    """
+    failures = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            # A file that was cut off ends here; the decoder still holds its last frames.
+            on_failure()
+            packet = None
+        if packet is not None and packet.size == 0:
+            # To the decoder an empty packet is the end; some files hold them for a picture that stays.
+            continue
+        try:
+            frames = stream.decode(packet)
+            failures = 0 if frames else failures
+        except av.EOFError:
+            return
+        except av.FFmpegError as error:
+            on_failure()
+            failures, frames = failures + 1, []
+            if failures >= MAX_FAILURES:
+                message = f"The {stream.type} in {path} failed to decode {failures} times in a row: {reason(error)}."
+                raise MediaError(message, damaged_hint(path)) from error
+        yield from frames
+        if packet is None:
+            return
+
+
+def find_video(container: InputContainer, path: Path) -> VideoStream:
+    """Return the stream to show; cover art and thumbnails do not count.
+
+    Raises:
+        MediaError: There is none, or its codec is unknown.
+    """
+    pictures = [stream for stream in container.streams.video if not is_still(stream)]
+    if not pictures:
+        found = "only sound" if container.streams.audio else "no picture"
+        raise MediaError(f"{path} holds {found}.", "Give a video; the new sound is given with --audio.")
+    best = container.streams.best("video")
+    stream = next((one for one in pictures if best is not None and one.index == best.index), pictures[0])
+    if stream.codec_context is None:
+        raise MediaError(f"The picture in {path} is in a codec that this FFmpeg cannot decode.", "Convert it to H.264 first.")
+    return stream
+
+
+def find_sound(container: InputContainer, path: Path, number: int = 0) -> AudioStream:
+    """Return an audio track.
+
+    Raises:
+        MediaError: There is none, or its codec is unknown.
+    """
+    if number >= len(container.streams.audio):
+        raise MediaError(f"{path} holds no sound.", "Give a file with the new speech, such as a .wav or .mp3.")
+    stream = container.streams.audio[number]
+    if stream.codec_context is None:
+        raise MediaError(f"The sound in {path} is in a codec that this FFmpeg cannot decode.", "Convert it to WAV first.")
+    return stream
+
+
+def is_still(stream: VideoStream) -> bool:
+    """Say whether a picture stream is cover art or a thumbnail."""
+    kinds = type(stream.disposition)
+    return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))
