@@ -63,6 +63,13 @@ def test_the_mouth_opens_with_the_sound(demo, truth) -> None:
     assert fits[0] > 0.4
 
 
+def test_the_sound_starts_when_the_first_phoneme_does(demo, truth) -> None:
+    """An encoder's lead that is not cut off again would be twice too late."""
+    with open_speech(demo / "lecture.mp4", 16000) as speech:
+        first = np.argmax(np.abs(speech.window(0, 16000)) > 0.005) / 16000
+    assert abs(first - float(truth["phones"][0].split()[0])) < 0.012
+
+
 def test_both_sounds_are_about_as_long_as_the_video(demo) -> None:
     lengths = [float(sound_duration(demo / name)) for name in ("lecture.mp4", "spanish.m4a")]
     assert abs(lengths[0] - lengths[1]) < 1

@@ -102,6 +102,8 @@ def write_sound(out: Any, stream: Any, take: Take) -> None:
     double = np.clip(resample_poly(take.samples.astype(np.float32), 2, 1), -32767, 32767).astype(np.int16)
     block = av.AudioFrame.from_ndarray(double[None], format="s16", layout="mono")
     block.sample_rate = 2 * take.rate_hz
+    # With a time, the encoder's 1024 samples of lead get negative ones, and the file says that they are not to be heard.
+    block.pts, block.time_base = 0, Fraction(1, block.sample_rate)
     out.mux(stream.encode(block))
     out.mux(stream.encode())
 
