@@ -15,8 +15,8 @@ from av.container import InputContainer
 
 from redub.errors import MediaError
 
-PLAYLISTS = {"hls", "concat", "dash", "imf", "sdp", "rtsp", "applehttp", "webm_dash_manifest"}
-"""Demuxers that open further files or connections which their input names."""
+PLAYLISTS = {"hls", "concat", "dash", "imf", "sdp", "rtsp", "applehttp", "webm_dash_manifest", "image2"}
+"""Demuxers that open further files or connections which their input names; `image2` does where a name holds ``%d``."""
 
 
 def open_input(path: Path, what: str = "video") -> InputContainer:

@@ -330,6 +330,12 @@ class TestBadInput:
         (tmp_path / "a.ffconcat").write_text("ffconcat version 1.0\nfile part.mp4\n")
         self.refuse(tmp_path / "a.ffconcat", "list of other files|cannot be read")
 
+    def test_a_name_with_a_pattern_does_not_reach_other_files(self, tmp_path: Path, make_video: Callable[..., Path]) -> None:
+        picture = make_video("0.png", codec="png", pix_fmt="rgb24", frames=1).read_bytes()
+        for name in ("a1.png", "a2.png", "a%d.png"):
+            (tmp_path / name).write_bytes(picture)
+        self.refuse(tmp_path / "a%d.png", "list of other files")
+
     def test_reference_to_the_network_in_a_file_is_not_followed(self, make_video: Callable[..., Path]) -> None:
         """A QuickTime file may say that its data lies under a URL; FFmpeg must not fetch it."""
         path = make_video("a.mov", frames=3)
