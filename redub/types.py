@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from redub.choices import Blend, BlendRegion, Fit
 
 __all__ = [
-    "RGB", "Blend", "BlendRegion", "Bools", "CropPath", "Doubles", "Fit", "Floats", "Ints", "Patch", "Scan", "Shot", "Speaking", "Track", "VideoFacts",
+    "RGB", "Blend", "BlendRegion", "Bools", "CropPath", "Doubles", "Fit", "Floats",
+    "Ints", "Patch", "Scan", "Shot", "Speaking", "Track", "VideoFacts",
 ]  # fmt: skip
 
 RGB = NDArray[np.uint8]

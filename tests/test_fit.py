@@ -1,6 +1,7 @@
 """Which frame is shown when, for every policy, in exact time."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_times_rise_and_the_picture_covers_the_sound(durations, sound, mode):
     assert len(frames) == line.frames > 0
     times = [time for time, _ in frames]
     assert times[0] == 0
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times))
     assert all(0 <= index < len(durations) for _, index in frames)
     assert times[-1] < line.duration
     end = line.sound_stop or sound

@@ -41,7 +41,9 @@ def plan(video) -> Plan:
     (one, path_one), (two, path_two) = make_track(4, 2, 30), make_track(9, 41, 50)
     return Plan(
         source=fingerprint(video),
-        facts=VideoFacts(height=720, width=1280, frames=100, frame_rate=Fraction(30000, 1001), duration=Fraction(100 * 1001, 30000), is_variable_rate=False),
+        facts=VideoFacts(
+            height=720, width=1280, frames=100, frame_rate=Fraction(30000, 1001), duration=Fraction(1001, 300), is_variable_rate=False,
+        ),
         pts=np.arange(100) * 1001 + 5,
         time_base=Fraction(1, 30000),
         shots=(Shot(start=0, stop=40), Shot(start=40, stop=100)),

@@ -256,7 +256,8 @@ def test_a_file_is_shown_with_its_streams_and_without_a_mark(clip, capsys):
 
 def test_a_marked_file_is_called_synthetic_with_its_generator_and_weights(capsys):
     mark = SyntheticMark(generator="mouthbar", weights_sha256=("ab" * 32,), redub_version="9.8")
-    show.print_media(FileFacts(path=Path("x.mp4"), container="MP4", size_bytes=1, duration_header_s=None, streams=(), mark=mark))
+    facts = FileFacts(path=Path("x.mp4"), container="MP4", size_bytes=1, duration_header_s=None, streams=(), chapters=0, tags={}, mark=mark)
+    show.print_media(facts)
     printed = capsys.readouterr().out
     assert "Synthetic: made by redub 9.8 with the generator mouthbar." in printed
     assert "ab" * 32 in printed
