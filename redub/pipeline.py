@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from redub import shelf
+from redub.ahead import ahead
 from redub.config import Config
 from redub.errors import MediaError, NoFaceError, PlanError, PluginError
 from redub.fit import Pass, Slot, Timeline, fit_lengths
@@ -200,6 +201,9 @@ def render(
     )  # fmt: skip
 
 
+AHEAD_FRAMES = 8
+"""Painted frames that may wait for their blending."""
+
 Shown = tuple[Frame, Fraction]
 """A finished frame and when it is shown."""
 
@@ -316,7 +320,7 @@ class _Painter:
                 waiting.append(item.seen)
                 yield item
 
-        items = generate(self._seen(number, run), self.model, self.speech, self._references(number))
+        items = ahead(generate(self._seen(number, run), self.model, self.speech, self._references(number)), AHEAD_FRAMES)
         patches = blend_run(
             remember(items),
             region=self.model.info.region,
