@@ -100,10 +100,15 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("clips", type=Path, nargs="+")
     config = Config().set("encode.crf=0").set("encode.preset=ultrafast")
-    print(
-        "| clip | frames in, out, painted | same times | frames changed outside the crop | luma error inside: mean, 99 % | sound late by ms |"
+    titles = (
+        "clip",
+        "frames in, out, painted",
+        "same times",
+        "changed outside the crop",
+        "luma error inside: mean, 99 %",
+        "sound late by ms",
     )
-    print("|---|---|---|---|---|---|")
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     for clip in options.parse_args().clips:
         with tempfile.TemporaryDirectory() as scratch:
             with av.open(str(clip)) as container:
