@@ -6,9 +6,11 @@ heavy modules are imported inside it, so that ``--help`` is immediate.
 
 from __future__ import annotations
 
+import difflib
+import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +18,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from redub.choices import Blend, Fit
+from redub.choices import Fit
 from redub.config import Config
 from redub.errors import RedubError
+from redub.options import (
+    AsJson,
+    Audio,
+    BlendOption,
+    ConfigOption,
+    Debug,
+    Device,
+    FitOption,
+    Force,
+    Generator,
+    Output,
+    PlanOption,
+    Quiet,
+    SetOption,
+    Speaker,
+    Video,
+)
 from redub.version import VERSION
 
 if TYPE_CHECKING:
@@ -48,6 +67,10 @@ class MainCommandFirst(TyperGroup):
     """Takes ``redub VIDEO ...`` for ``redub dub VIDEO ...``, so that the everyday command has no verb."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and not Path(args[0]).exists() and args[0] not in self.commands:
+            near = difflib.get_close_matches(args[0], [name for name in self.commands if name != MAIN], 1, 0.75)
+            if near:
+                ctx.fail(f"There is no video and no command {args[0]!r}. Did you mean {near[0]}?")
         if args and args[0] not in self.commands and args[0] not in ("--version", "--install-completion", "--show-completion"):
             args = [MAIN, *args]
         return super().parse_args(ctx, args)
@@ -62,40 +85,6 @@ app = typer.Typer(
     cls=MainCommandFirst, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-
-_Option = typer.Option
-
-Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Somebody talking.", show_default=False)]
-Audio = Annotated[
-    Path,
-    _Option("--audio", "-a", metavar="SOUND", help="The new sound track: wav, flac, mp3, m4a, ogg, opus, ...", show_default=False),
-]
-Generator = Annotated[str, _Option("--generator", "-g", metavar="NAME", help="Who paints: a name from [b]redub plugins[/b].")]
-Output = Annotated[
-    Path | None, _Option("--output", "-o", metavar="FILE", help="The result.", show_default="VIDEO.SOUND.mp4 beside the video")
-]
-Force = Annotated[bool, _Option("--force", help="Replace a result that exists.")]
-Device = Annotated[str, _Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")]
-BlendOption = Annotated[Blend | None, _Option("--blend", help="How the mouth goes into the picture.", show_default="poisson")]
-FitOption = Annotated[
-    Fit | None,
-    _Option("--fit", help="If the sound is longer: hold the last frame, loop or bounce; cut ends with the shorter.", show_default="hold"),
-]
-Speaker = Annotated[
-    str, _Option("--speaker", metavar="WHO", help="Whose mouth: auto, left, right, or track ids of [b]redub show PLAN[/b], as 3,7.")
-]
-PlanOption = Annotated[
-    Path | None,
-    _Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video"),
-]
-ConfigOption = Annotated[Path | None, _Option("--config", metavar="TOML", help="A file of settings.", show_default=False)]
-SetOption = Annotated[
-    list[str] | None,
-    _Option("--set", metavar="KEY=VALUE", help="One setting, as encode.crf=20; see [b]redub show config[/b].", show_default=False),
-]
-AsJson = Annotated[bool, _Option("--json", help="Progress as JSON lines on standard error, the result as JSON on standard output.")]
-Quiet = Annotated[bool, _Option("--quiet", "-q", help="No progress; errors only.")]
-Debug = Annotated[bool, _Option("--debug", help="Show the traceback of an error.")]
 
 
 @app.command(MAIN, hidden=True, help=HELP)
@@ -143,9 +132,13 @@ def analyse(
     with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
         from redub.pipeline import analyse_into
 
-        made, folder = analyse_into(video, plan, _settings(config, settings, None), force=force, tell=tell)
+        notices: list[str] = []
+        made, folder = analyse_into(video, plan, _settings(config, settings, None), notices, force=force, tell=tell)
+    _print_notices(notices, as_json)
     if as_json:
-        _print_json({"plan": str(folder), "shots": len(made.shots), "tracks": len(made.tracks), "speaking": len(made.speaking)})
+        _print_json(
+            {"plan": str(folder), "notices": notices, "shots": len(made.shots), "tracks": len(made.tracks), "speaking": len(made.speaking)}
+        )
     elif not quiet:
         typer.echo(f"{folder}: {len(made.shots)} shots, {len(made.tracks)} faces, {len(made.speaking)} stretches to paint.")
         typer.echo(f"Look at it with:  redub show {folder}")
@@ -267,7 +260,17 @@ def _top(ctx: typer.Context, version: Annotated[bool, typer.Option("--version", 
 
 def main() -> None:
     """Run the command line: 0 done, 1 the user can repair it, 2 wrong usage or a bug, 130 stopped by Ctrl-C."""
-    app(prog_name="redub")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name must not end a run where the terminal cannot show it
+    try:
+        app(prog_name="redub")
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"error: This is a fault of redub: {type(error).__name__}: {error}", file=sys.stderr)
+        print("hint: --debug shows where; please report it with what  redub doctor  prints", file=sys.stderr)
+        sys.exit(2)
 
 
 @contextmanager
@@ -324,12 +327,16 @@ def _report(result: Result, as_json: bool, quiet: bool) -> None:
             }
         )
         return
-    for notice in result.notices:
-        print(f"note: {notice}", file=sys.stderr)
+    _print_notices(result.notices, as_json)
     if not quiet:
         typer.echo(f"{result.decision}.")
         typer.echo(f"{result.painted_frames} of {result.frames} frames painted.")
         typer.echo(str(result.output))
+
+
+def _print_notices(notices: Iterable[str], as_json: bool) -> None:
+    for notice in () if as_json else notices:
+        print(f"note: {notice}", file=sys.stderr)
 
 
 def _print_json(value: Any) -> None:

@@ -7,6 +7,7 @@ setting that is silently ignored costs its user an afternoon.
 from __future__ import annotations
 
 import difflib
+import sys
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -17,15 +18,20 @@ from redub.choices import Blend, BlendRegion, Fit
 from redub.errors import ConfigError
 
 
+def _up_to(most: float, default: float) -> Any:
+    """Declare a number that may be 0 to ``most``: beyond it a run would not end, or end in nonsense."""
+    return field(default=default, metadata={"most": most})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotConfig:
     """How cuts are found."""
 
-    threshold: float = 3.5
+    threshold: float = _up_to(1000, 3.5)
     """A cut's frame difference exceeds its surroundings' mean by this factor."""
-    min_difference: float = 6.0
+    min_difference: float = _up_to(255, 6.0)
     """Below this mean difference of luma (0 to 255) nothing is a cut."""
-    min_length_s: float = 0.3
+    min_length_s: float = _up_to(60, 0.3)
     """A shorter shot is joined to its successor."""
 
 
@@ -33,15 +39,15 @@ class ShotConfig:
 class TrackConfig:
     """How faces are found and followed."""
 
-    key_interval_s: float = 1.0
+    key_interval_s: float = _up_to(60, 1.0)
     """The face detector looks this often; between, points are followed (KLT)."""
     min_face_px: int = 60
     """Smaller faces are left alone."""
-    min_score: float = 0.25
+    min_score: float = _up_to(10, 0.25)
     """The detector's score; higher is surer."""
-    min_length_s: float = 0.4
+    min_length_s: float = _up_to(60, 0.4)
     """A shorter track is dropped."""
-    max_gap_s: float = 0.5
+    max_gap_s: float = _up_to(10, 0.5)
     """A face lost for longer starts a new track; within a shorter gap it is interpolated."""
 
 
@@ -49,7 +55,7 @@ class TrackConfig:
 class SpeakerConfig:
     """Which face is painted while nothing has listened."""
 
-    max_yaw: float = 0.35
+    max_yaw: float = _up_to(2, 0.35)
     """A face counts as frontal while the nose is off the eyes' middle by less than this share of their distance."""
 
 
@@ -57,9 +63,9 @@ class SpeakerConfig:
 class CropConfig:
     """How a face is registered."""
 
-    smoothing_s: float = 0.08
+    smoothing_s: float = _up_to(5, 0.08)
     """Sigma of the zero-phase Gaussian over scale, angle and place; 0 switches it off."""
-    max_jump: float = 0.04
+    max_jump: float = _up_to(10, 0.04)
     """A move between two frames above this share of the face's width is real: smoothing does not cross it."""
 
 
@@ -71,11 +77,11 @@ class BlendConfig:
     """``poisson`` matches gradients, ``network`` puts back a crop painted in context, ``feather`` matches the mean colour."""
     region: BlendRegion = BlendRegion.LOWER
     """``lower`` or ``whole`` face."""
-    edge: float = 0.05
+    edge: float = _up_to(0.25, 0.05)
     """Width of the soft edge, as a share of the crop."""
-    smoothing_frames: float = 2.0
+    smoothing_frames: float = _up_to(50, 2.0)
     """Sigma of the low-pass over time on the boundary correction; 0 switches it off."""
-    max_correction: float = 25.0
+    max_correction: float = _up_to(255, 25.0)
     """Largest colour correction at the boundary, of 255."""
 
 
@@ -85,7 +91,7 @@ class FitConfig:
 
     mode: Fit = Fit.HOLD
     """For longer sound: ``hold`` the last frame, ``loop`` or ``bounce`` the video; ``cut`` ends with the shorter one."""
-    crossfade_s: float = 0.5
+    crossfade_s: float = _up_to(10, 0.5)
     """Length of the cross-fade where ``loop`` starts over."""
 
 
@@ -95,7 +101,7 @@ class EncodeConfig:
 
     codec: str = "libx264"
     """Any of the encoders that ``redub doctor`` lists."""
-    crf: float = 18.0
+    crf: float = _up_to(63, 18.0)
     """Constant quality, lower is better; for hardware encoders the nearest thing they have."""
     preset: str = "medium"
     """Slower presets make smaller files."""
@@ -162,14 +168,15 @@ class Config:
 
 def _update(group: Any, name: str, values: dict[str, Any]) -> Any:
     hints = get_type_hints(type(group))
+    limits = {one.name: one.metadata.get("most") for one in fields(group)}
     changes = {}
     for key, value in values.items():
         _check_name(key, list(hints), f"setting of {name}")
-        changes[key] = _as_type(value, hints[key], f"{name}.{key}")
+        changes[key] = _as_type(value, hints[key], f"{name}.{key}", limits[key])
     return replace(group, **changes)
 
 
-def _as_type(value: Any, kind: type, name: str) -> Any:
+def _as_type(value: Any, kind: type, name: str, most: float | None) -> Any:
     if issubclass(kind, StrEnum):
         try:
             return kind(value)
@@ -179,8 +186,11 @@ def _as_type(value: Any, kind: type, name: str) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise ConfigError(f"{name} is {value!r}, which is not a {kind.__name__}.", "Correct the value.")
-    if isinstance(value, int | float) and value < 0:
-        raise ConfigError(f"{name} is {value}, below zero.", "Give zero or more.")
+    if isinstance(value, int | float):
+        if not value >= 0:
+            raise ConfigError(f"{name} is {value}, below zero or no number.", "Give zero or more.")
+        if value > (most if most is not None else sys.maxsize):
+            raise ConfigError(f"{name} is {value}, more than makes sense.", f"Give at most {most if most is not None else sys.maxsize:g}.")
     return value
 
 

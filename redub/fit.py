@@ -53,8 +53,8 @@ class Timeline:
     """Frames of the result."""
     duration: Fraction
     """Length of the result's picture, in seconds."""
-    sound_stop: Fraction | None
-    """Where the new sound is cut off; None lets it run to its end."""
+    stop: Fraction | None
+    """Where the new sound and all other tracks are cut off; None lets them run to their ends."""
     decision: str
     """One line that says what was decided and why."""
 
@@ -103,7 +103,7 @@ def fit_lengths(pts: Ints, time_base: Fraction, facts: VideoFacts, sound: Fracti
         rest = "" if video - sound < slack else "; the mouth rests after the sound ends"
         decision = f"{lengths}: the whole video is kept{rest}"
     elif sound < video:
-        passes, decision = [_until(whole, pts, time_base, facts, sound)], f"{lengths}: the video is cut at the sound's end"
+        passes, stop, decision = [_until(whole, pts, time_base, facts, sound)], sound, f"{lengths}: the video is cut at the sound's end"
     elif config.mode is Fit.CUT:
         passes, stop, decision = [whole], video, f"{lengths}: the sound is cut at the video's end"
     elif sound - video < slack:
@@ -127,7 +127,7 @@ def _timeline(passes: list[Pass], pts: Ints, time_base: Fraction, facts: VideoFa
         facts=facts,
         frames=frames,
         duration=Fraction(0),
-        sound_stop=stop,
+        stop=stop,
         decision=decision,
     )
     if last.step == 0:
@@ -137,7 +137,7 @@ def _timeline(passes: list[Pass], pts: Ints, time_base: Fraction, facts: VideoFa
         low, high = sorted((last.start, final))
         end = last.begins + int(pts[high] - pts[low]) * time_base + draft.shown_for(high)
     return Timeline(
-        passes=tuple(passes), pts=pts, time_base=time_base, facts=facts, frames=frames, duration=end, sound_stop=stop, decision=decision
+        passes=tuple(passes), pts=pts, time_base=time_base, facts=facts, frames=frames, duration=end, stop=stop, decision=decision
     )
 
 

@@ -6,33 +6,28 @@ the next language.  Nothing else calls the stages.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-
 from redub import shelf
-from redub.ahead import ahead
 from redub.config import Config
-from redub.errors import MediaError, NoFaceError, PlanError, PluginError
-from redub.fit import Pass, Slot, Timeline, fit_lengths
-from redub.media import Frame, Speech, SyntheticMark, VideoReader, VideoWriter, mix, open_speech, open_video, paint
+from redub.errors import NoFaceError, PlanError, PluginError, RedubError
+from redub.fit import fit_lengths
+from redub.media import SyntheticMark, VideoWriter, open_speech, open_video
 from redub.media.place import check_target
+from redub.painting import Painter, mixed_passes
 from redub.plan import Plan, fingerprint
 from redub.plugin import GeneratorInfo, Region, manager
 from redub.progress import Tell, silent
-from redub.stages.blend import blend_run
 from redub.stages.crops import place_crops
-from redub.stages.generate import Model, Repainted, Seen, generate, take_references
+from redub.stages.generate import Model
 from redub.stages.shots import find_shots
 from redub.stages.speakers import choose_speakers, pick_speakers
 from redub.stages.tracks import find_tracks
-from redub.types import RGB, Blend, Doubles, Floats, Ints
+from redub.types import Blend
 from redub.version import VERSION
 
 
@@ -88,10 +83,11 @@ def redub(
     video, audio = shelf.check_file(Path(video), "video"), shelf.check_file(Path(audio), "sound")
     folder = Path(plan) if plan is not None else None
     # What is bound to fail must not cost an analysis first.
+    _check_words(speaker, device)
     manager.check_ready(generator, blend)
     check_target(_target(output, video, audio), [video, audio], force=force)
-    found = shelf.find_plan(video, folder, config)
     notices: list[str] = []
+    found = shelf.find_plan(video, folder, config, notices)
     kept: Path | None = folder or shelf.folder_beside(video)
     if found is None:
         found = analyse(video, config, tell=tell)
@@ -128,18 +124,31 @@ def analyse(video: Path | str, config: Config | None = None, *, tell: Tell = sil
     )
 
 
-def analyse_into(video: Path, folder: Path | None, config: Config, *, force: bool = False, tell: Tell = silent) -> tuple[Plan, Path]:
+def analyse_into(
+    video: Path, folder: Path | None, config: Config, notices: list[str], *, force: bool = False, tell: Tell = silent
+) -> tuple[Plan, Path]:
     """Analyse a video and save the plan in a folder, or return the one that is there.
+
+    Args:
+        video: Somebody talking.
+        folder: Where; None for beside the video.
+        config: Its analysis groups count.
+        notices: Is told where a plan that was there is kept.
+        force: Analyse even if there is a plan.
+        tell: Is told of the progress.
 
     Raises:
         PlanError: There is a plan that does not fit, and ``force`` is not given.
     """
     target = folder or shelf.folder_beside(video)
     shelf.check_file(video, "video")
-    plan = None if force else shelf.find_plan(video, folder, config)
+    plan = None if force else shelf.find_plan(video, folder, config, notices)
     if plan is None:
+        shelf.check_folder(target)
         plan = analyse(video, config, tell=tell)
-        plan.save(target)
+        old = plan.save(target)
+        if old is not None:
+            notices.append(f"The plan that was there is kept as {old}.")
     return plan, target
 
 
@@ -173,12 +182,11 @@ def render(
     if speaker != "auto":
         plan = replace(plan, speaking=pick_speakers(speaker, plan.shots, plan.tracks))
     if info.region is Region.FACE and not plan.speaking:
-        raise NoFaceError(
-            f"No face to paint was found in {video.name}.",
-            "See what was found with  redub show PLAN ; smaller faces are found with  --set tracks.min_face_px=40",
-        )
+        raise _no_face(plan, video)
     with ExitStack() as stack:
         reader = stack.enter_context(open_video(video, plan.pts))
+        if (reader.height, reader.width, reader.time_base) != (plan.facts.height, plan.facts.width, plan.time_base):
+            raise PlanError(f"The plan's size or time base is not that of {video}.", "Undo the edit, or analyse it anew with --force.")
         speech = stack.enter_context(open_speech(audio, info.audio.rate_hz))
         line = fit_lengths(plan.pts, plan.time_base, plan.facts, speech.duration, config.fit)
         model = stack.enter_context(manager.load(entry, blending, device=device))
@@ -186,26 +194,34 @@ def render(
             generator=info.name, weights_sha256=tuple(w.sha256 for w in info.modes[blending].weights), redub_version=VERSION
         )
         writer = stack.enter_context(
-            VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.sound_stop, force=force)
+            VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.stop, force=force)
         )
-        painter = _Painter(
-            plan=plan, model=Model(info=info, mode=info.modes[blending], generator=model), speech=speech, config=config, video=video
-        )
-        for done, (frame, time) in enumerate(_mixed(line, reader, painter), 1):
-            writer.write(frame, time)
+        loaded = Model(info=info, mode=info.modes[blending], generator=model)
+        painter = Painter(plan=plan, model=loaded, speech=speech, config=config, video=video)
+        painted_frames = 0
+        for done, shown in enumerate(mixed_passes(line, reader, painter), 1):
+            writer.write(shown.frame, shown.time)
+            painted_frames += shown.is_painted
             tell("paint", done, line.frames)
         writer.finish()
     return Result(
-        output=target, plan=None, frames=line.frames, painted_frames=painter.painted_frames, duration=line.duration,
+        output=target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration,
         decision=line.decision, notices=(*notices, *writer.notices),
     )  # fmt: skip
 
 
-AHEAD_FRAMES = 8
-"""Painted frames that may wait for their blending."""
+def _check_words(speaker: str, device: str) -> None:
+    if not re.fullmatch(r"auto|left|right|\d+(,\d+)*", speaker):
+        raise RedubError(f"--speaker {speaker!r} is not a choice.", "Give auto, left, right, or track ids such as 3 or 3,7.")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise RedubError(f"--device {device!r} is not a choice.", "Give auto, cpu, cuda, cuda:1 or mps.")
 
-Shown = tuple[Frame, Fraction]
-"""A finished frame and when it is shown."""
+
+def _no_face(plan: Plan, video: Path) -> NoFaceError:
+    if plan.tracks:
+        return NoFaceError(f"The plan of {video.name} lets nobody speak.", "Choose with --speaker, or edit speaking in plan.json.")
+    hint = "Smaller faces are found with  --set tracks.min_face_px=40 , shorter appearances with  --set tracks.min_length_s=0.1"
+    return NoFaceError(f"No face was found in {video.name}.", f"{hint} ; analyse it anew with --force then.")
 
 
 def _target(output: Path | str | None, video: Path, audio: Path) -> Path:
@@ -235,143 +251,3 @@ def _choose_blend(info: GeneratorInfo, asked: Blend | None, usual: Blend, notice
     first = next(iter(info.modes))
     notices.append(f"{info.name} does not offer {usual!s} blending; {first!s} is used.")
     return first
-
-
-def _mixed(line: Timeline, reader: VideoReader, painter: _Painter) -> Iterator[Shown]:
-    """Paint all passes; where one fades into the next, mix the last frames of the one with the first of the other."""
-    sections = _sections(line)
-    held: list[Shown] = []
-    for number, passes in enumerate(sections):
-        fade = passes[0].fade
-        following = sections[number + 1][0].fade if number + 1 < len(sections) else 0
-        waiting: deque[Shown] = deque()
-        for i, (frame, time) in enumerate(painter.paint(_slots(line, passes, reader))):
-            waiting.append((mix(held[i][0], frame, (i + 1) / (fade + 1)) if i < fade else frame, time))
-            if len(waiting) > following:
-                yield waiting.popleft()
-        held = list(waiting)
-
-
-def _sections(line: Timeline) -> list[list[Pass]]:
-    """Join passes that follow each other without a fade, so that a face is painted on through the turn or the hold."""
-    sections: list[list[Pass]] = []
-    for one in line.passes:
-        if one.fade or not sections:
-            sections.append([])
-        sections[-1].append(one)
-    return sections
-
-
-def _slots(line: Timeline, passes: Iterable[Pass], reader: VideoReader) -> Iterator[tuple[Slot, Frame]]:
-    """Decode the source frame of each slot."""
-    frame: Frame | None = None
-    for one in passes:
-        if one.step == 0 and frame is not None:
-            for slot in line.slots(one):
-                yield slot, frame
-            continue
-        last = one.start + one.step * (one.count - 1)
-        frames = reader.read(one.start, last + 1) if one.step > 0 else reader.read_backwards(last, one.start + 1)
-        slots = line.slots(one)
-        for frame in frames:
-            yield next(slots), frame
-        if next(slots, None) is not None:
-            raise MediaError(f"{reader.path} ends before the frame that its plan names.", "Analyse it anew:  redub analyse VIDEO --force")
-
-
-@dataclass(slots=True, kw_only=True)
-class _Painter:
-    """Paints the speaker's face, run by run, and passes everything else through."""
-
-    plan: Plan
-    model: Model
-    speech: Speech
-    config: Config
-    video: Path
-    painted_frames: int = 0
-
-    def paint(self, slots: Iterable[tuple[Slot, Frame]]) -> Iterator[Shown]:
-        """Yield every frame with its time; those of the speaker painted."""
-        owner = self._owners()
-        for number, run in groupby(slots, key=lambda pair: int(owner[pair[0].index])):
-            if number < 0:
-                for slot, frame in run:
-                    yield frame, slot.time
-            else:
-                yield from self._paint_run(number, run)
-
-    def _owners(self) -> Ints:
-        """(T,) the track, or for a FRAME generator the shot, that each source frame is painted for; -1 for none."""
-        owner = np.full(self.plan.facts.frames, -1, np.int64)
-        if self.model.info.region is Region.FRAME:
-            for number, shot in enumerate(self.plan.shots):
-                owner[shot.start : shot.stop] = number
-        else:
-            for one in self.plan.speaking:
-                owner[one.start : one.stop] = one.track
-        return owner
-
-    def _paint_run(self, number: int, run: Iterable[tuple[Slot, Frame]]) -> Iterator[Shown]:
-        waiting: deque[Seen] = deque()
-
-        def remember(items: Iterable[Repainted]) -> Iterator[Repainted]:
-            # Blending looks a few frames ahead; the frames wait here for their patches.
-            for item in items:
-                waiting.append(item.seen)
-                yield item
-
-        items = ahead(generate(self._seen(number, run), self.model, self.speech, self._references(number)), AHEAD_FRAMES)
-        patches = blend_run(
-            remember(items),
-            region=self.model.info.region,
-            mode=self.model.mode,
-            config=self.config.blend,
-            frame_size=(self.plan.facts.height, self.plan.facts.width),
-            frame_rate=self.plan.facts.frame_rate,
-        )
-        for patch in patches:
-            seen = waiting.popleft()
-            self.painted_frames += 1
-            yield paint(seen.frame, [patch]), seen.time
-
-    def _seen(self, number: int, run: Iterable[tuple[Slot, Frame]]) -> Iterator[Seen]:
-        if self.model.info.region is Region.FRAME:
-            row, nowhere = self._square(), np.full((68, 2), np.nan, np.float32)
-            for slot, frame in run:
-                yield Seen(frame=frame, time=slot.time, duration=slot.duration, similarity=row, points=self._points(slot.index, nowhere))
-            return
-        track, path = self.plan.track(number), self.plan.crop(number)
-        for slot, frame in run:
-            i = slot.index - track.start
-            yield Seen(frame=frame, time=slot.time, duration=slot.duration, similarity=path.similarities[i], points=track.points[i])
-
-    def _square(self) -> Doubles:
-        """(4,) similarity of the largest centred square; canonical 0 is the left edge of its first pixel."""
-        height, width = self.plan.facts.height, self.plan.facts.width
-        side = min(height, width)
-        return np.array([np.log(side), 0.0, (width - side) / 2 - 0.5, (height - side) / 2 - 0.5])
-
-    def _points(self, index: int, nowhere: Floats) -> Floats:
-        speaker = next((one for one in self.plan.speaking if one.start <= index < one.stop), None)
-        if speaker is None:
-            return nowhere
-        track = self.plan.track(speaker.track)
-        points: Floats = track.points[index - track.start]
-        return points
-
-    def _references(self, number: int) -> RGB:
-        """Fetch the stills of the run's speaker; they may lie anywhere in the video."""
-        count = self.model.info.references
-        if not count:
-            return take_references([], self.model.mode, 0)
-        if self.model.info.region is Region.FRAME:
-            shot = self.plan.shots[number]
-            indices = sorted({int(i) for i in np.linspace(shot.start, shot.stop - 1, count)})
-            rows = {index: self._square() for index in indices}
-        else:
-            path = self.plan.crop(number)
-            rows = {index: path.similarities[index - path.start] for index in path.references}
-        with open_video(self.video, self.plan.pts) as reader:
-            stills = {frame.index: (frame, rows[frame.index]) for frame in reader.pick(sorted(rows))}
-        order = rows if self.model.info.region is Region.FRAME else self.plan.crop(number).references
-        return take_references([stills[index] for index in order if index in stills], self.model.mode, count)

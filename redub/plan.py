@@ -24,6 +24,9 @@ from redub.errors import PlanError
 from redub.types import CropPath, Ints, Shot, Speaking, Track, VideoFacts
 
 VERSION = 1
+MAX_RATE_HZ = 1000
+MAX_LAST_S = 3600
+"""How long a video's last frame may stand: a slide may stand for long, a wrong number for years."""
 REMAKE = "Make a new one with:  redub analyse VIDEO --force"
 
 
@@ -63,11 +66,14 @@ class Plan:
         """Return the crop path of the track with this id."""
         return next(path for path in self.crops if path.track == number)
 
-    def save(self, folder: Path) -> None:
-        """Write the folder, whole or not at all; one that is there is replaced.
+    def save(self, folder: Path) -> Path | None:
+        """Write the folder, whole or not at all.
+
+        Returns:
+            Where the plan that was there is now, as ``FOLDER.old``; None if there was none.
 
         Raises:
-            PlanError: The folder cannot be written.
+            PlanError: The folder cannot be written, or it is something other than a plan.
         """
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -76,11 +82,13 @@ class Plan:
                 np.savez_compressed(fresh / "arrays.npz", **_arrays(self))
                 (fresh / "plan.json").write_text(json.dumps(_table(self), indent=1) + "\n", encoding="utf-8")
                 fresh.chmod(0o755)
-                _replace_folder(fresh, folder)
+                return _put_in_place(fresh, folder)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
         except OSError as error:
-            raise PlanError(f"The plan cannot be written to {folder}: {error.strerror or error}.", "Name another folder.") from error
+            raise PlanError(
+                f"The plan cannot be written to {folder}: {error.strerror or error}.", "Name another folder with --plan."
+            ) from error
 
     @classmethod
     def load(cls, folder: Path) -> Plan:
@@ -132,20 +140,31 @@ def is_source(video: Path, source: Source) -> bool:
     return video.stat().st_size == source.size_bytes and fingerprint(video).sha256 == source.sha256
 
 
-def _replace_folder(fresh: Path, folder: Path) -> None:
-    """Put a complete folder in an older one's place; a kill between the two renames leaves both on disk."""
-    if not folder.exists():
-        fresh.replace(folder)
-        return
-    if not (folder / "plan.json").exists() and any(folder.iterdir()):
-        raise PlanError(f"{folder} exists and is not a plan.", "Name another folder with --plan, or move it away.")
-    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    for name in ("plan.json", "arrays.npz"):
-        if (folder / name).exists():
-            (folder / name).replace(retired / name)
-    for name in ("arrays.npz", "plan.json"):
-        (fresh / name).replace(folder / name)
-    shutil.rmtree(retired, ignore_errors=True)
+def is_plan(folder: Path) -> bool:
+    """Say whether a folder is a plan, or what a killed or clumsy hand left of one."""
+    names = {path.name for path in folder.iterdir()}
+    return "plan.json" in names or all(name in _OURS or name.startswith("contact-sheet") for name in names)
+
+
+def _put_in_place(fresh: Path, folder: Path) -> Path | None:
+    """Rename a complete folder into place and the older one out of it: whenever this is killed, both are whole."""
+    old = folder.with_name(f"{folder.name}.old")
+    retired = None
+    if folder.exists():
+        if not folder.is_dir() or not is_plan(folder):
+            raise PlanError(f"{folder} exists and is not a plan.", "Name another folder with --plan, or move it away.")
+        shutil.rmtree(old, ignore_errors=True)
+        retired = folder.rename(old)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        # Another run that analysed the same video was faster; its plan is as good as this one.
+        if not (folder / "plan.json").exists():
+            raise
+    return retired
+
+
+_OURS = {"arrays.npz", "timeline.png"}
 
 
 def _arrays(plan: Plan) -> dict[str, Any]:
@@ -208,7 +227,7 @@ def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
         if entry["stop"] != tracks[-1].stop:
             raise ValueError(f"track {number} covers frames {tracks[-1].start} to {tracks[-1].stop}, not to {entry['stop']}")
     return Plan(
-        source=Source(**table["source"]),
+        source=_source(table["source"]),
         facts=VideoFacts(
             height=_whole(video["height"], "height"),
             width=_whole(video["width"], "width"),
@@ -225,6 +244,13 @@ def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
         speaking=_speaking(table, arrays),
         settings=dict(table["settings"]),
     )
+
+
+def _source(table: dict[str, Any]) -> Source:
+    name, digest = table["name"], table["sha256"]
+    if not isinstance(name, str) or not isinstance(digest, str):
+        raise ValueError("name and sha256 of the source are not texts")
+    return Source(name=name, size_bytes=_whole(table["size_bytes"], "size_bytes of the source"), sha256=digest)
 
 
 def _speaking(table: dict[str, Any], arrays: dict[str, Any]) -> tuple[Speaking, ...]:
@@ -251,8 +277,13 @@ def _check(plan: Plan, place: Path) -> None:
         if not is_true:
             raise PlanError(f"{place}: {problem}.", f"Undo the edit. {REMAKE}")
 
-    frames = plan.facts.frames
+    facts, frames = plan.facts, plan.facts.frames
+    demand(0 < facts.frame_rate <= MAX_RATE_HZ, f"{facts.frame_rate} frames a second cannot be")
+    demand(plan.time_base > 0, "the time base is not above zero")
+    demand(facts.height > 0 and facts.width > 0, "the picture has no size")
     demand(frames > 0 and plan.pts.shape == (frames,) and bool((np.diff(plan.pts) > 0).all()), "the frames' times are damaged")
+    last = int(plan.pts[-1] - plan.pts[0]) * plan.time_base
+    demand(last < facts.duration <= last + MAX_LAST_S, f"a duration of {facts.duration} s does not fit the times of the frames")
     edges = [0, *(shot.stop for shot in plan.shots)]
     demand(
         [shot.start for shot in plan.shots] == edges[:-1] and edges[-1] == frames and sorted(set(edges)) == edges,

@@ -7,11 +7,12 @@ over: it is used, refused with a reason, or set aside under another name.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from redub.config import Config
 from redub.errors import MediaError, PlanError
-from redub.plan import Plan, is_source
+from redub.plan import Plan, is_plan, is_source
 
 
 def folder_beside(video: Path) -> Path:
@@ -38,13 +39,27 @@ def check_file(path: Path, what: str) -> Path:
     return path
 
 
-def find_plan(video: Path, folder: Path | None, config: Config) -> Plan | None:
+def check_folder(folder: Path) -> None:
+    """Raise `PlanError` if a plan could not be written there, before an analysis is spent on it."""
+    if folder.exists() and not (folder.is_dir() and is_plan(folder)):
+        raise PlanError(f"{folder} exists and is not a plan.", "Name another folder with --plan, or move it away.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder.parent).close()
+    except OSError as error:
+        raise PlanError(
+            f"The plan cannot be written to {folder}: {error.strerror or error}.", "Name another folder with --plan."
+        ) from error
+
+
+def find_plan(video: Path, folder: Path | None, config: Config, notices: list[str]) -> Plan | None:
     """Load the plan that was named, or the one that stands beside the video.
 
     Args:
         video: The file to be dubbed.
         folder: What ``--plan`` named; None looks beside the video.
         config: Its analysis settings must be those that an unnamed plan was made with.
+        notices: Is told if another video's plan had to make room.
 
     Returns:
         The plan, or None if one is to be made.
@@ -64,7 +79,7 @@ def find_plan(video: Path, folder: Path | None, config: Config) -> Plan | None:
         return None
     plan = Plan.load(beside)
     if not is_source(video, plan.source):
-        set_aside(beside, plan.source.sha256)
+        notices.append(f"{beside} was made for another {plan.source.name}; it is kept as {set_aside(beside, plan.source.sha256)}.")
         return None
     changed = _differences(plan.settings, config.analysis_settings())
     if changed:

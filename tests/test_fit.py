@@ -39,7 +39,7 @@ def test_equal_lengths_show_every_frame_once_at_its_own_time(mode):
     line = timeline([1001] * 90, Fraction(1, 30000), 90 / NTSC, mode)
     assert shown(line) == [(i / NTSC, i) for i in range(90)]
     assert line.duration == 90 / NTSC
-    assert line.sound_stop is None
+    assert line.stop is None
 
 
 def test_hold_repeats_the_last_frame_until_the_sound_ends():
@@ -54,12 +54,12 @@ def test_hold_repeats_the_last_frame_until_the_sound_ends():
 def test_shorter_sound_keeps_the_whole_video_unless_told_to_cut():
     assert timeline([1] * 100, Fraction(1, 25), Fraction(3), Fit.HOLD).frames == 100
     cut = timeline([1] * 100, Fraction(1, 25), Fraction(3), Fit.CUT)
-    assert (cut.frames, cut.duration) == (75, 3)
+    assert (cut.frames, cut.duration, cut.stop) == (75, 3, 3)
 
 
 def test_cut_ends_longer_sound_with_the_video():
     line = timeline([1] * 100, Fraction(1, 25), Fraction(9), Fit.CUT)
-    assert (line.frames, line.duration, line.sound_stop) == (100, 4, 4)
+    assert (line.frames, line.duration, line.stop) == (100, 4, 4)
 
 
 def test_loop_starts_over_and_mixes_over_the_seam():
@@ -94,7 +94,7 @@ def test_times_rise_and_the_picture_covers_the_sound(durations, sound, mode):
     assert all(a < b for a, b in pairwise(times))
     assert all(0 <= index < len(durations) for _, index in frames)
     assert times[-1] < line.duration
-    end = line.sound_stop or sound
+    end = line.stop or sound
     if mode is Fit.CUT or end > sum(durations) * Fraction(1, 25):
         assert times[-1] < end <= line.duration
     else:

@@ -107,6 +107,13 @@ def test_a_shortened_stretch_is_honoured(plan, tmp_path):
         (lambda t: t["tracks"][1].update(references=[3]), "outside"),
         (lambda t: t["video"].update(frame_rate="0/0"), "does not hold together"),
         (lambda t: t["video"].update(frames=99), "times are damaged"),
+        (lambda t: t["video"].update(frame_rate="0"), "frames a second"),
+        (lambda t: t["video"].update(frame_rate="1000000"), "frames a second"),
+        (lambda t: t["video"].update(duration="-1"), "duration"),
+        (lambda t: t["video"].update(duration="100000"), "duration"),
+        (lambda t: t["video"].update(time_base="0"), "time base"),
+        (lambda t: t["video"].update(height=0), "no size"),
+        (lambda t: t["source"].update(size_bytes="x"), "size_bytes"),
         (lambda t: t.pop("tracks"), "missing"),
         (lambda t: t.update(tracks=5), "does not hold together"),
         (lambda t: t.update(version=2), "version 2"),
@@ -136,12 +143,23 @@ def test_pickles_in_the_arrays_are_never_loaded(plan, tmp_path):
         Plan.load(tmp_path / "p")
 
 
-def test_saving_over_a_plan_replaces_it_and_leaves_nothing_else(plan, tmp_path):
-    plan.save(tmp_path / "x" / "p")
-    (tmp_path / "x" / "p" / "contact.png").write_bytes(b"kept")
-    plan.save(tmp_path / "x" / "p")
-    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["p"]
-    assert sorted(p.name for p in (tmp_path / "x" / "p").iterdir()) == ["arrays.npz", "contact.png", "plan.json"]
+def test_saving_over_a_plan_keeps_the_old_one_whole(plan, tmp_path):
+    assert plan.save(tmp_path / "x" / "p") is None
+    edit(tmp_path / "x" / "p", lambda table: table["speaking"].pop())
+    (tmp_path / "x" / "p" / "contact-sheet.png").write_bytes(b"drawn")
+    assert plan.save(tmp_path / "x" / "p") == tmp_path / "x" / "p.old"
+    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["p", "p.old"]
+    assert len(Plan.load(tmp_path / "x" / "p").speaking) == 2
+    assert len(Plan.load(tmp_path / "x" / "p.old").speaking) == 1
+
+
+@pytest.mark.parametrize("left", [["arrays.npz"], ["timeline.png", "contact-sheet.png"], []])
+def test_what_is_left_of_a_plan_is_replaced(plan, tmp_path, left):
+    (tmp_path / "p").mkdir()
+    for name in left:
+        (tmp_path / "p" / name).write_bytes(b"remains")
+    plan.save(tmp_path / "p")
+    assert Plan.load(tmp_path / "p").shots == plan.shots
 
 
 def test_a_folder_that_is_not_a_plan_is_left_alone(plan, tmp_path):
@@ -154,16 +172,18 @@ def test_a_folder_that_is_not_a_plan_is_left_alone(plan, tmp_path):
 
 def test_the_plan_beside_the_video_is_found_by_content(plan, video):
     plan.save(shelf.folder_beside(video))
-    assert shelf.find_plan(video, None, Config()) is not None
+    assert shelf.find_plan(video, None, Config(), []) is not None
     renamed = video.rename(video.with_name("renamed.mp4"))
     shelf.folder_beside(video).rename(shelf.folder_beside(renamed))
-    assert shelf.find_plan(renamed, None, Config()) is not None
+    assert shelf.find_plan(renamed, None, Config(), []) is not None
 
 
 def test_another_videos_plan_is_set_aside_not_used_and_not_lost(plan, video):
     plan.save(shelf.folder_beside(video))
     video.write_bytes(b"re-exported")
-    assert shelf.find_plan(video, None, Config()) is None
+    notices: list[str] = []
+    assert shelf.find_plan(video, None, Config(), notices) is None
+    assert "kept as" in notices[0]
     assert not shelf.folder_beside(video).exists()
     kept = [p for p in video.parent.iterdir() if p.name.startswith("lecture.mp4.redub.")]
     assert [p.joinpath("plan.json").exists() for p in kept] == [True]
@@ -173,14 +193,14 @@ def test_a_named_plan_of_another_video_is_refused(plan, video, tmp_path):
     plan.save(tmp_path / "p")
     video.write_bytes(b"another one")
     with pytest.raises(PlanError, match="was made for lecture.mp4"):
-        shelf.find_plan(video, tmp_path / "p", Config())
+        shelf.find_plan(video, tmp_path / "p", Config(), [])
 
 
 def test_other_settings_ask_before_an_edited_plan_is_replaced(plan, video):
     plan.save(shelf.folder_beside(video))
     with pytest.raises(PlanError, match="tracks.min_face_px was 60, now 40"):
-        shelf.find_plan(video, None, Config().set("tracks.min_face_px=40"))
-    assert shelf.find_plan(video, shelf.folder_beside(video), Config().set("tracks.min_face_px=40")) is not None
+        shelf.find_plan(video, None, Config().set("tracks.min_face_px=40"), [])
+    assert shelf.find_plan(video, shelf.folder_beside(video), Config().set("tracks.min_face_px=40"), []) is not None
 
 
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.touch()])

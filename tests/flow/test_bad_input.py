@@ -313,3 +313,59 @@ def test_a_full_disk(work, demo_plan):
     assert done.returncode == 1, done.stderr
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"], done.stderr
     assert files(work) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--speaker", "nobody"), ("--device", "tpu"), ("-o", "nowhere/out.mp4"), ("-o", "out.gif")],
+)
+def test_what_is_bound_to_fail_costs_no_analysis(work, options):
+    refused(*dub(work, *options))
+    assert not any(".redub" in name for name in files(work))
+
+
+def test_forcing_an_analysis_keeps_the_plan_that_was_there(work):
+    assert run("analyse", work / "video.mp4").exit_code == 0
+    plan = work / "video.mp4.redub"
+    table = json.loads((plan / "plan.json").read_text())
+    table["speaking"] = []
+    (plan / "plan.json").write_text(json.dumps(table))
+    result = run("analyse", work / "video.mp4", "--force")
+    assert result.exit_code == 0
+    assert "video.mp4.redub.old" in result.stderr
+    assert json.loads((work / "video.mp4.redub.old" / "plan.json").read_text())["speaking"] == []
+    assert json.loads((plan / "plan.json").read_text())["speaking"]
+
+
+def test_a_plan_in_which_nobody_speaks_says_so(work, demo_plan):
+    shutil.copytree(demo_plan, work / "plan")
+    table = json.loads((work / "plan" / "plan.json").read_text())
+    table["speaking"] = []
+    (work / "plan" / "plan.json").write_text(json.dumps(table))
+    assert "lets nobody speak" in refused(*dub(work, "--plan", work / "plan"))
+
+
+@pytest.mark.parametrize(("key", "value"), [("height", 360), ("width", 80), ("time_base", "1/7")])
+def test_a_plan_whose_picture_is_not_the_videos(work, demo_plan, key, value):
+    shutil.copytree(demo_plan, work / "plan")
+    table = json.loads((work / "plan" / "plan.json").read_text())
+    table["video"][key] = value
+    (work / "plan" / "plan.json").write_text(json.dumps(table))
+    refused(*dub(work, "--plan", work / "plan"))
+
+
+def test_a_misspelt_command_is_answered_with_the_right_one(work):
+    result = run("analyze", work / "video.mp4")
+    assert result.exit_code == 2
+    assert "analyse" in result.stderr
+
+
+def test_a_fault_of_our_own_is_no_traceback(monkeypatch, capsys):
+    from redub import cli
+
+    monkeypatch.setattr(sys, "argv", ["redub", "doctor"])
+    monkeypatch.setattr(cli, "app", lambda **_: 1 / 0)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error", "hint"]

@@ -133,6 +133,7 @@ def test_the_mouth_moves_exactly_while_there_is_sound_whatever_the_fit(clip, bee
     lit = np.flatnonzero(brightness(result.output) > 200)
     assert result.frames == (40 if mode is Fit.CUT else 60)
     # A frame shows 0.04 s and looks 0.01 s around its middle: frames 25 to 34 hear the tone.
+    assert result.painted_frames == result.frames
     assert lit.min() in (25, 26)
     assert lit.max() in (33, 34)
     assert len(lit) == lit.max() - lit.min() + 1

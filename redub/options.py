@@ -1,0 +1,44 @@
+"""options: what the commands of the command line have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redub.choices import Blend, Fit
+
+_Option = typer.Option
+
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Somebody talking.", show_default=False)]
+Audio = Annotated[
+    Path,
+    _Option("--audio", "-a", metavar="SOUND", help="The new sound track: wav, flac, mp3, m4a, ogg, opus, ...", show_default=False),
+]
+Generator = Annotated[str, _Option("--generator", "-g", metavar="NAME", help="Who paints: a name from [b]redub plugins[/b].")]
+Output = Annotated[
+    Path | None, _Option("--output", "-o", metavar="FILE", help="The result.", show_default="VIDEO.SOUND.mp4 beside the video")
+]
+Force = Annotated[bool, _Option("--force", help="Replace a result that exists.")]
+Device = Annotated[str, _Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")]
+BlendOption = Annotated[Blend | None, _Option("--blend", help="How the mouth goes into the picture.", show_default="poisson")]
+FitOption = Annotated[
+    Fit | None,
+    _Option("--fit", help="If the sound is longer: hold the last frame, loop or bounce; cut ends with the shorter.", show_default="hold"),
+]
+Speaker = Annotated[
+    str, _Option("--speaker", metavar="WHO", help="Whose mouth: auto, left, right, or track ids of [b]redub show PLAN[/b], as 3,7.")
+]
+PlanOption = Annotated[
+    Path | None,
+    _Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video"),
+]
+ConfigOption = Annotated[Path | None, _Option("--config", metavar="TOML", help="A file of settings.", show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    _Option("--set", metavar="KEY=VALUE", help="One setting, as encode.crf=20; see [b]redub show config[/b].", show_default=False),
+]
+AsJson = Annotated[bool, _Option("--json", help="Progress as JSON lines on standard error, the result as JSON on standard output.")]
+Quiet = Annotated[bool, _Option("--quiet", "-q", help="No progress; errors only.")]
+Debug = Annotated[bool, _Option("--debug", help="Show the traceback of an error.")]
