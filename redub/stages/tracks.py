@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -112,12 +112,13 @@ def find_tracks(video: VideoReader, scan: Scan, config: TrackConfig, tell: Tell)
         WeightError: The landmark predictor is not installed.
     """
     pace = _pace(scan, config)
-    found: list[_Face] = []
+    tracks: list[Track] = []
     frames = iter(video.read())
     for shot in scan.shots:
         grays = _grays(islice(frames, len(shot)), pace.reduction, scan.facts.frames, tell)
-        found += _follow_shot(grays, shot, pace)
-    tracks = [track for face in found if (track := _as_track(face, pace)) is not None]
+        # In a shot shorter than the least track, a face seen throughout is no fluke.
+        own = replace(pace, min_length=min(pace.min_length, len(shot)))
+        tracks += [track for face in _follow_shot(grays, shot, own) if (track := _as_track(face, own)) is not None]
     tracks.sort(key=lambda track: (track.start, float(track.boxes[0, 0])))
     return tuple(
         Track(id=number, start=track.start, boxes=track.boxes, points=track.points, is_measured=track.is_measured)

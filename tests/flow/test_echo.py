@@ -173,3 +173,10 @@ def test_second_language_reuses_the_plan(demo_video, demo_sound, tone, tmp_path,
     two = redub.redub(moved, tone(2.0), "echo", config=lossless, tell=second)
     assert one.output != two.output
     assert {stage for stage, _, _ in first.told} > {stage for stage, _, _ in second.told} == {"paint"}
+
+
+def test_a_single_frame_with_a_face_is_painted(make_clip, tone, tmp_path, lossless):
+    video = make_clip("one.mp4", [0], Fraction(1, 25))
+    result = redub.redub(video, tone(0.04), "echo", output=tmp_path / "out.mp4", plan=tmp_path / "plan", config=lossless)
+    assert (result.frames, result.painted_frames) == (1, 1)
+    check_echo(video, result)
