@@ -98,7 +98,10 @@ def find(name: str) -> Entry:
     near = difflib.get_close_matches(name, names, 1)
     hints = [f"Did you mean {near[0]}?"] if near else []
     hints += ["REDUB_PLUGINS is set and hides all others."] if discovery.wishes() is not None else []
-    hints += [f"Install it:  pip install redub-{name}"] if rules.is_name(name) else []
+    if discovery.wishes() is not None:
+        hints.append("REDUB_PLUGINS is set and hides all others.")
+    elif rules.is_name(name):
+        hints.append(f"Install it:  pip install redub-{name}")
     raise PluginError(f"There is no generator {name!r}; installed: {', '.join(names)}.", " ".join(hints) or "See:  redub plugins")
 
 

@@ -164,3 +164,11 @@ def test_a_clip_that_is_not_as_declared_is_refused_with_both_shapes(changes, tol
     check_clip(clip, INFO, mode)
     with pytest.raises(ShapeError, match=told):
         check_clip(replace(clip, **changes), INFO, mode)
+
+
+def test_a_hidden_generator_is_not_said_to_be_missing(monkeypatch):
+    monkeypatch.setenv("REDUB_PLUGINS", "")
+    with pytest.raises(PluginError) as caught:
+        manager.find("speech2vid")
+    assert "REDUB_PLUGINS" in caught.value.hint
+    assert "pip install" not in caught.value.hint
