@@ -6,7 +6,8 @@ counted, and only when nothing comes any more is the file given up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,45 @@ MAX_FAILURES = 8
 """So many packets in a row may fail to decode before the file counts as broken."""
 
 
-def decode(container: InputContainer, stream: Any, path: Path, on_failure: Callable[[], None] = lambda: None) -> Generator[Any, None, None]:
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Which parts of a stream could not be read or decoded; a part met again, in another pass, counts once."""
+
+    places: set[int | None] = field(default_factory=set)
+
+    def at(self, place: int | None) -> None:
+        """Count the part at a time stamp; None stands for the end of the file."""
+        self.places.add(place)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def told(self, path: Path, instead: str) -> list[str]:
+        """Return a sentence for the user, or none where nothing is damaged.
+
+        Args:
+            path: The file.
+            instead: What stands in the place of what is missing.
+        """
+        if not self.places:
+            return []
+        parts = "One damaged part" if len(self) == 1 else f"{len(self)} damaged parts"
+        return [f"{parts} of {path.name} could not be decoded; {instead}."]
+
+
+def decode(container: InputContainer, stream: Any, path: Path, damage: Damage | None = None) -> Generator[Any, None, None]:
     """Yield the frames of a stream as the decoder gives them.
 
     Args:
         container: At the place to begin from.
         stream: One of its streams.
         path: For messages.
-        on_failure: Called for each packet that cannot be read or decoded.
+        damage: Is told of each packet that cannot be read or decoded.
 
     Raises:
         MediaError: `MAX_FAILURES` packets in a row cannot be decoded.
     """
+    damage = Damage() if damage is None else damage
     failures = 0
     packets = container.demux(stream)
     while True:
@@ -41,7 +69,7 @@ def decode(container: InputContainer, stream: Any, path: Path, on_failure: Calla
             packet = next(packets, None)
         except av.FFmpegError:
             # A file that was cut off ends here; the decoder still holds its last frames.
-            on_failure()
+            damage.at(None)
             packet = None
         if packet is not None and packet.size == 0:
             # To the decoder an empty packet is the end; some files hold them for a picture that stays.
@@ -52,12 +80,16 @@ def decode(container: InputContainer, stream: Any, path: Path, on_failure: Calla
         except av.EOFError:
             return
         except av.FFmpegError as error:
-            on_failure()
+            damage.at(None if packet is None else packet.dts if packet.dts is not None else packet.pts)
             failures, frames = failures + 1, []
             if failures >= MAX_FAILURES:
                 message = f"The {stream.type} in {path} failed to decode {failures} times in a row: {reason(error)}."
                 raise MediaError(message, damaged_hint(path)) from error
-        yield from frames
+        for frame in frames:
+            if frame.is_corrupt:
+                # Some decoders draw what they can and say so.
+                damage.at(frame.pts)
+            yield frame
         if packet is None:
             return
 

@@ -6,6 +6,7 @@ Every encoder calls its constant quality something else, and hardware encoders h
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -80,6 +81,14 @@ def find_encoder(name: str) -> Codec:
         return Codec(name, "w")
     except UnknownCodecError as error:
         raise MediaError(f"There is no encoder {name!r} here.", "See which there are with:  redub doctor") from error
+
+
+def fitting(config: EncodeConfig, container: str, notices: list[str]) -> EncodeConfig:
+    """Return the settings with an encoder that the container takes, where the usual one was not chosen by the user."""
+    if container == "webm" and config.codec == EncodeConfig().codec:
+        notices.append(f"A .webm file cannot hold {config.codec}; libvpx-vp9 is used.")
+        return replace(config, codec="libvpx-vp9")
+    return config
 
 
 def available_encoders() -> tuple[str, ...]:

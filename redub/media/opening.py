@@ -14,6 +14,7 @@ import av
 from av.container import InputContainer
 
 from redub.errors import MediaError
+from redub.files import check_file
 
 PLAYLISTS = {"hls", "concat", "dash", "imf", "sdp", "rtsp", "applehttp", "webm_dash_manifest", "image2"}
 """Demuxers that open further files or connections which their input names; `image2` does where a name holds ``%d``."""
@@ -29,7 +30,7 @@ def open_input(path: Path, what: str = "video") -> InputContainer:
     Raises:
         MediaError: It is missing, a folder, empty, unreadable, or no media file.
     """
-    check_readable(path, what)
+    check_file(path, what)
     try:
         container: Any = av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except av.FFmpegError as error:
@@ -38,22 +39,6 @@ def open_input(path: Path, what: str = "video") -> InputContainer:
         container.close()
         raise MediaError(f"The {what} {path} is a list of other files, not one itself.", "Give the media file that it names.")
     return container  # type: ignore[no-any-return]
-
-
-def check_readable(path: Path, what: str) -> None:
-    """Raise `MediaError` unless the path is a file with at least one byte that can be read."""
-    try:
-        if path.is_dir():
-            raise MediaError(f"The {what} {path} is a folder, not a file.", "Name the file in it.")
-        if not path.is_file() and path.exists():
-            raise MediaError(f"The {what} {path} is not an ordinary file.", "Save it to a file first; it has to be read more than once.")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise MediaError(f"The {what} {path} is empty.", "Its download or export may have failed; make it anew.")
-    except FileNotFoundError:
-        raise MediaError(f"There is no {what} {path}.", "Check the path and its spelling.") from None
-    except OSError as error:
-        raise MediaError(f"The {what} {path} cannot be read: {error.strerror}.", "Check its permissions.") from error
 
 
 def reason(error: BaseException) -> str:

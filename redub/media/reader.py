@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 
 from redub.errors import MediaError
 from redub.media.clock import as_fraction
-from redub.media.decoding import decode, find_video
+from redub.media.decoding import Damage, decode, find_video
 from redub.media.frame import Frame
 from redub.media.opening import damaged_hint, open_input
 from redub.types import Ints
@@ -42,8 +42,8 @@ class VideoReader:
 
     def __init__(self, path: Path, pts: Ints | None = None) -> None:
         self.path = path
-        self.decode_failures = 0
-        """Packets that could not be decoded so far."""
+        self.damage = Damage()
+        """What could not be decoded so far."""
         self._pts: list[int] | None = None if pts is None else [int(tick) for tick in pts]
         with open_input(path) as container:
             stream = find_video(container, path)
@@ -264,10 +264,7 @@ def _prepared(container: InputContainer, path: Path) -> VideoStream:
 
 
 def _decoded(container: InputContainer, stream: VideoStream, reader: VideoReader) -> Generator[av.VideoFrame, None, None]:
-    def count() -> None:
-        reader.decode_failures += 1
-
-    return decode(container, stream, reader.path, count)
+    return decode(container, stream, reader.path, reader.damage)
 
 
 def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoReader, target: int) -> Generator[av.VideoFrame, None, None]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +23,16 @@ from av.container import InputContainer
 
 from redub.errors import MediaError
 from redub.media.clock import MICROSECOND, as_fraction
-from redub.media.decoding import decode, find_sound, is_still
+from redub.media.decoding import Damage, decode, find_sound, is_still
 from redub.media.opening import open_input
 from redub.media.reader import open_video
 from redub.types import Floats
 
 TOLERANCE = Fraction(1, 50)
 """A time stamp may disagree with the samples counted so far by this many seconds before a gap is filled."""
+
+SILENCE_INSTEAD = "there is silence instead"
+"""What stands in the place of sound that is damaged."""
 
 
 class Speech:
@@ -43,6 +47,7 @@ class Speech:
         """How many there are at ``rate_hz``."""
         self.duration = Fraction(0)
         """Of the sound as it is in the file, exact at its own rate."""
+        self._damage = Damage()
         self._file = tempfile.TemporaryFile(prefix="redub.")  # noqa: SIM115  closed by close()
         try:
             self._fill()
@@ -60,11 +65,16 @@ class Speech:
                 self.samples += frame.samples
 
         resampler = Resampler("flt", "mono", self.rate_hz)
-        for frame in sound_frames(self.path):
+        for frame in sound_frames(self.path, damage=self._damage):
             self.duration += Fraction(frame.samples, frame.sample_rate)
             keep(resampler.push(frame))
         keep(resampler.push(None))
         self._file.flush()
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know of it."""
+        return self._damage.told(self.path, SILENCE_INSTEAD)
 
     def window(self, start: int, stop: int) -> Floats:
         """Return (stop - start,) samples; zeros before the sound and behind it."""
@@ -133,7 +143,17 @@ def sound_duration(path: Path) -> Fraction:
     return sum((Fraction(frame.samples, frame.sample_rate) for frame in sound_frames(path)), Fraction(0))
 
 
-def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
+def check_sound(path: Path) -> None:
+    """Find out early, by its first frame, whether a file holds sound that can be decoded.
+
+    Raises:
+        MediaError: The file cannot be read, or holds no sound, or nothing in it.
+    """
+    with closing(sound_frames(path)) as frames:
+        next(frames)
+
+
+def sound_frames(path: Path, number: int = 0, damage: Damage | None = None) -> Generator[av.AudioFrame, None, None]:
     """Decode an audio track in its own rate and layout, without a gap from time zero.
 
     A late start and missing stretches are filled with silence; what lies before time zero is cut off.
@@ -141,6 +161,7 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
     Args:
         path: Any file with sound.
         number: Which of its audio tracks.
+        damage: Is told of what could not be decoded.
 
     Raises:
         MediaError: The file cannot be read, or holds no such track, or nothing in it.
@@ -149,7 +170,9 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
         stream = find_sound(container, path, number)
         zero = time_zero(container, path)
         now = Fraction(0)
-        frames = decode(container, stream, path)
+        damage = Damage() if damage is None else damage
+        known = 0
+        frames = decode(container, stream, path, damage)
         # Elsewhere the length in the header is a guess from the bit rate.
         for frame in _trimmed(frames, stream) if "mp4" in container.format.name.split(",") else frames:
             rate = frame.sample_rate
@@ -157,7 +180,9 @@ def sound_frames(path: Path, number: int = 0) -> Iterator[av.AudioFrame]:
             if frame.pts is not None:
                 late = frame.pts * as_fraction(frame.time_base, Fraction(1, rate)) - zero - now
             parts = [frame]
-            if late > TOLERANCE or (late > 0 and now == 0):
+            # What is known to be missing may be shorter than what a time stamp may be wrong by.
+            is_torn, known = len(damage) > known, len(damage)
+            if late > TOLERANCE or (late > 0 and is_torn) or (late > 0 and now == 0):
                 parts = [*_silence(frame, round(late * rate)), frame]
             elif -late > TOLERANCE or (late < 0 and now == 0):
                 parts = _without_start(frame, round(-late * rate))

@@ -6,17 +6,23 @@ the encoder's delay is written into the file, where players look for it.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from contextlib import closing
 from fractions import Fraction
 from typing import Any
 
 import av
 from av.codec import Codec
+from av.container import OutputContainer
 
+from redub.config import EncodeConfig
 from redub.errors import MediaError
 from redub.media.clock import as_ticks
+from redub.media.decoding import Damage
+from redub.media.opening import reason
 from redub.media.sound import Resampler, first_samples, sound_frames
-from redub.media.tracks import Found, Result, Track, copy_track, label
+from redub.media.tracks import Found, Result, Track, copy_track, label, lead_before
 
 KEPT = {
     "mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
@@ -44,17 +50,24 @@ def add_sound(result: Result, found: Found, *, is_new: bool = False) -> Track:
     """
     asked = result.config.audio_codec if is_new else "auto"
     can_copy = found.codec in KEPT[result.container]
-    if asked == "copy" and not can_copy:
-        raise MediaError(f"This file cannot hold {found.codec} sound as it is.", "Leave encode.audio_codec at auto, or write a .mkv file.")
-    if asked in ("auto", "copy") and can_copy and result.stop is not None and found.codec.startswith("pcm_"):
-        # Encoding PCM as PCM loses nothing, and unlike packets its samples can be cut anywhere.
+    if asked in ("auto", "copy") and can_copy and _loses_nothing(found.codec) and (result.stop is not None or lead_before(result, found)):
+        # Encoding lossless sound anew loses nothing, and unlike packets its samples can be cut anywhere.
         return _encode(result, found, found.codec)
-    if asked == "copy" or (asked == "auto" and can_copy):
-        return copy_track(result, found)
+    if asked in ("auto", "copy") and can_copy:
+        try:
+            return copy_track(result, found)
+        except ValueError:
+            can_copy = False
+    if asked == "copy":
+        raise MediaError(f"This file cannot hold {found.codec} sound as it is.", "Leave encode.audio_codec at auto, or write a .mkv file.")
     codec = ENCODER[result.container] if asked == "auto" else asked
     if not is_new:
         result.notices.append(f"An audio track of the source is converted from {found.codec} to {codec}, which this kind of file can hold.")
     return _encode(result, found, codec)
+
+
+def _loses_nothing(codec: str) -> bool:
+    return codec.startswith("pcm_") or codec in ("flac", "alac")
 
 
 def _encode(result: Result, found: Found, codec: str) -> Track:
@@ -63,23 +76,65 @@ def _encode(result: Result, found: Found, codec: str) -> Track:
     Raises:
         MediaError: There is no such encoder, the container does not take it, or there is nothing to encode.
     """
-    first = next(sound_frames(found.path, found.number))
+    with closing(sound_frames(found.path, found.number)) as frames:
+        first = next(frames)
+    with av.open(io.BytesIO(), "w", format=result.container) as trial:
+        # The header is written for all tracks at once, and then does not say which one it fails for.
+        _add_encoder(trial, codec, first, result.config.audio_bitrate_bps)
+        _start(trial, codec)
+    stream = _add_encoder(result.output, codec, first, result.config.audio_bitrate_bps)
+    label(stream, found, result.container)
+    damage = Damage()
+    return Track(_encoded(stream, found, result.stop, damage), damage)
+
+
+_HINT = "Choose another with  --set encode.audio_codec=aac"
+
+
+def check_encoder(container: str, codec: str) -> None:
+    """Find out early whether a container can hold an encoder's sound.
+
+    Raises:
+        MediaError: It cannot, or there is no such encoder of sound.
+    """
+    silence = av.AudioFrame("fltp", "stereo", 1024)
+    silence.sample_rate = 48_000
+    with av.open(io.BytesIO(), "w", format=container) as trial:
+        _add_encoder(trial, codec, silence, EncodeConfig().audio_bitrate_bps)
+        _start(trial, codec)
+
+
+def _start(trial: OutputContainer, codec: str) -> None:
+    try:
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        raise MediaError(f"{codec} sound cannot be written here: {reason(error)}.", _HINT) from error
+
+
+def _add_encoder(output: OutputContainer, codec: str, first: av.AudioFrame, bits_per_s: int) -> Any:
+    """Add a stream with an opened encoder for sound like a frame's.
+
+    Raises:
+        MediaError: There is no such encoder of sound, or the container does not take it.
+    """
     rate, layout = _nearest_rate(codec, first.sample_rate), first.layout.name
     layout = next((name for name in (layout, _usual_layout(first.layout.nb_channels), "stereo") if _opens(codec, rate, name)), "stereo")
+    formats = [form.name for form in Codec(codec, "w").audio_formats or ()]
     try:
-        stream: Any = result.output.add_stream(codec, rate=rate)
-    except ValueError as error:
-        raise MediaError(f"{codec} sound cannot be written here: {error}.", "Choose another with  --set encode.audio_codec=aac") from error
-    context: Any = stream.codec_context
-    context.layout = layout
-    context.time_base = Fraction(1, rate)
-    context.bit_rate = result.config.audio_bitrate_bps * max(2, context.layout.nb_channels) // 2
-    context.open()
-    label(stream, found, result.container)
-    return Track(_encoded(stream, found, result.stop))
+        stream: Any = output.add_stream(codec, rate=rate)
+        context: Any = stream.codec_context
+        # An encoder's first choice may have fewer bits than the sound.
+        context.format = next((name for name in formats if name.rstrip("p") == first.format.name.rstrip("p")), formats[0])
+        context.layout = layout
+        context.time_base = Fraction(1, rate)
+        context.bit_rate = bits_per_s * max(2, context.layout.nb_channels) // 2
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        raise MediaError(f"{codec} sound cannot be written here: {reason(error)}.", _HINT) from error
+    return stream
 
 
-def _encoded(stream: Any, found: Found, stop: Fraction | None) -> Iterator[av.Packet[Any]]:
+def _encoded(stream: Any, found: Found, stop: Fraction | None, damage: Damage) -> Iterator[av.Packet[Any]]:
     context: Any = stream.codec_context
     rate = context.sample_rate
     left = None if stop is None else as_ticks(stop, Fraction(1, rate))
@@ -97,7 +152,7 @@ def _encoded(stream: Any, found: Found, stop: Fraction | None) -> Iterator[av.Pa
             position += frame.samples
             yield from stream.encode(frame)
 
-    for frame in sound_frames(found.path, found.number):
+    for frame in sound_frames(found.path, found.number, damage):
         yield from encoded(resampler.push(frame))
         if left is not None and position >= left:
             break
@@ -109,9 +164,12 @@ def _encoded(stream: Any, found: Found, stop: Fraction | None) -> Iterator[av.Pa
 def _nearest_rate(codec: str, rate: int) -> int:
     """Return the rate itself if the encoder takes it, else the next higher one that it takes."""
     try:
-        known = Codec(codec, "w").audio_rates
+        encoder = Codec(codec, "w")
     except ValueError as error:
-        raise MediaError(f"There is no encoder {codec!r} here.", "Choose another with  --set encode.audio_codec=aac") from error
+        raise MediaError(f"There is no encoder {codec!r} here.", _HINT) from error
+    if encoder.type != "audio":
+        raise MediaError(f"{codec} is no encoder of sound.", _HINT)
+    known = encoder.audio_rates
     if not known or rate in known:
         return rate
     return min((one for one in known if one >= rate), default=max(known))

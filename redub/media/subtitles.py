@@ -65,14 +65,18 @@ def _converted(stream: Any, found: Found, stop: Fraction | None) -> Iterator[av.
             if packet.size == 0 or packet.pts is None:
                 continue
             begin = packet.pts * base - found.zero
+            end = begin + (packet.duration or 0) * base
             if stop is not None and begin >= stop:
                 return
+            if begin < 0 and end <= 0:
+                continue
+            begin, end = max(begin, Fraction(0)), end if stop is None else min(end, stop)
             text = context.decode2(packet)
             if text is None or not len(text):
                 continue
             fresh = stream.codec_context.encode_subtitle(text)
             fresh.time_base = Fraction(1, 1000)
             fresh.pts = fresh.dts = as_ticks(begin, Fraction(1, 1000))
-            fresh.duration = as_ticks((packet.duration or 0) * base, Fraction(1, 1000))
+            fresh.duration = as_ticks(end - begin, Fraction(1, 1000))
             fresh.stream = stream
             yield fresh

@@ -6,8 +6,11 @@ read only as far as the picture has come, so that memory does not grow with leng
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,9 @@ from av.video.stream import VideoStream
 
 from redub.config import EncodeConfig
 from redub.media.clock import as_fraction, as_ticks
-from redub.media.decoding import is_still
+from redub.media.decoding import Damage, is_still
 from redub.media.opening import open_input
+from redub.media.priming import CODEC_ID, lead_in, primed
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class Track:
     """Packets of one stream of the result."""
 
     packets: Iterator[av.Packet[Any]]
+    damage: Damage = field(default_factory=Damage)
+    """What of its source could not be read; complete when the packets are."""
     _held: av.Packet[Any] | None = None
 
     def until(self, time: Fraction | None) -> Iterator[av.Packet[Any]]:
@@ -119,10 +125,45 @@ def copy_track(result: Result, found: Found) -> Track:
     Raises:
         ValueError: The container does not take it.
     """
-    with open_input(found.path) as container:
-        target: Any = result.output.add_stream_from_template(container.streams[found.index])
+    lead = lead_before(result, found)
+    with ExitStack() as stack:
+        template: Any = stack.enter_context(open_input(found.path)).streams[found.index]
+        if found.type == "audio" and is_matroska(result.container) and found.codec in CODEC_ID:
+            template = stack.enter_context(primed(template, found.codec, lead))
+        elif lead:
+            # Nothing tells a player to discard it.
+            lead = Fraction(0)
+        if found.type == "audio" and not is_taken(result.container, template):
+            raise ValueError(f"the container does not take this {found.codec}")
+        target: Any = result.output.add_stream_from_template(template)
     label(target, found, result.container)
-    return Track(_copied(target, found, None if found.is_cover else result.stop))
+    damage = Damage()
+    packets = _copied(target, found, result, lead, damage)
+    return Track(packets, damage)
+
+
+def is_matroska(container: str) -> bool:
+    """Say whether a container is one of those that know no negative times."""
+    return container in ("matroska", "webm")
+
+
+def lead_before(result: Result, found: Found) -> Fraction:
+    """Return how long before time zero sound has to begin in Matroska, in seconds."""
+    if found.type != "audio" or not is_matroska(result.container):
+        return Fraction(0)
+    with open_input(found.path) as container:
+        return lead_in(container, found.index, found.codec, found.zero)
+
+
+def is_taken(container: str, template: Any) -> bool:
+    """Say whether a container can begin with a stream like this one; only writing a header tells."""
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(template)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
 
 
 _MAC_LANGUAGES = {"deu": "ger", "nld": "dut"}
@@ -131,15 +172,32 @@ _MAC_LANGUAGES = {"deu": "ger", "nld": "dut"}
 
 def label(target: Any, found: Found, container: str) -> None:
     """Give a new stream the language, title and role of the one it comes from."""
-    target.metadata.update({key: value for key, value in found.tags.items() if key.lower() in ("language", "title", "handler_name")})
-    if container == "mov" and "language" in target.metadata:
-        language = target.metadata["language"]
-        target.metadata["language"] = _MAC_LANGUAGES.get(language, language)
+    target.metadata.update(names(found.tags, container))
     role = found.disposition & ~int(Disposition.default)
     target.disposition = role | int(Disposition.default) if found.is_default else role
 
 
-def _copied(target: Any, found: Found, stop: Fraction | None) -> Iterator[av.Packet[Any]]:
+_NO_TITLE = re.compile("handler|media|gpac|l-smash", re.IGNORECASE)
+"""What programs put where MP4 keeps a track's name, if it has none."""
+
+
+def names(tags: dict[str, str], container: str) -> dict[str, str]:
+    """Return the language and title of a track as a container keeps them."""
+    known = {key.lower(): value for key, value in tags.items()}
+    kept = {"language": known["language"]} if "language" in known else {}
+    if container == "mov" and kept:
+        kept["language"] = _MAC_LANGUAGES.get(kept["language"], kept["language"])
+    handler = known.get("handler_name", "")
+    title = known.get("title") or known.get("name") or ("" if _NO_TITLE.search(handler) else handler)
+    if title:
+        kept["title"] = title
+    if container in ("mp4", "mov") and (title or handler):
+        # Players show this one there.
+        kept["handler_name"] = title or handler
+    return kept
+
+
+def _copied(target: Any, found: Found, result: Result, lead: Fraction, damage: Damage) -> Iterator[av.Packet[Any]]:
     with open_input(found.path) as container:
         stream = container.streams[found.index]
         for other in container.streams:
@@ -147,24 +205,47 @@ def _copied(target: Any, found: Found, stop: Fraction | None) -> Iterator[av.Pac
                 other.discard = Discard.all
         base = as_fraction(stream.time_base, Fraction(1, 1000))
         shift = as_ticks(found.zero, base)
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:
-                return
-            if packet is None:
-                return
-            if packet.size == 0 or packet.is_corrupt:
+        first = as_ticks(-lead, base) if found.type == "audio" and is_matroska(result.container) else None
+        last = None if result.stop is None or found.is_cover else as_ticks(result.stop, base)
+        for packet in _intact(container.demux(stream), damage):
+            if found.codec == "mov_text" and packet.size == 2:
+                # An empty text that fills a gap; the muxer makes its own.
                 continue
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-            if packet.pts is None or packet.dts is None:
+            if packet.pts is None or packet.dts is None or (first is not None and packet.pts < first):
                 continue
-            if stop is not None:
-                left = as_ticks(stop, base) - packet.pts
-                if left <= 0:
-                    return
-                packet.duration = min(packet.duration or left, left)
+            if last is not None and packet.pts >= last:
+                return
+            if last is not None:
+                packet.duration = min(packet.duration or last - packet.pts, last - packet.pts)
+            if found.type in ("subtitle", "video") and not _begun(packet, is_cover=found.is_cover):
+                continue
             packet.stream = target
             yield packet
+
+
+def _intact(packets: Iterator[av.Packet[Any]], damage: Damage) -> Iterator[av.Packet[Any]]:
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            damage.at(None)
+            return
+        if packet is None:
+            return
+        if packet.is_corrupt:
+            damage.at(packet.dts)
+        elif packet.size:
+            yield packet
+
+
+def _begun(packet: av.Packet[Any], *, is_cover: bool) -> bool:
+    """Let a text or cover that begins before time zero begin there; say whether anything of it is left."""
+    if packet.pts is None or packet.pts >= 0:
+        return True
+    left = (packet.duration or 0) + packet.pts
+    packet.pts = packet.dts = 0
+    if not is_cover:
+        packet.duration = max(0, left)
+    return is_cover or left > 0

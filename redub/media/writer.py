@@ -13,24 +13,30 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
 from redub.config import EncodeConfig
 from redub.errors import MediaError
+from redub.files import check_file
 from redub.media.clock import as_fraction, as_ticks
 from redub.media.decoding import find_sound
+from redub.media.encoders import fitting
 from redub.media.frame import Frame
 from redub.media.mark import SyntheticMark, add_mark
-from redub.media.opening import check_readable, open_input
+from redub.media.opening import open_input
 from redub.media.picture import Picture
-from redub.media.place import check_target, clear_errors, make_part, publish
+from redub.media.place import Part, check_target, clear_errors
 from redub.media.reader import VideoReader
-from redub.media.sound import time_zero
+from redub.media.sound import SILENCE_INSTEAD, time_zero
 from redub.media.soundtrack import add_sound
 from redub.media.subtitles import add_text
-from redub.media.tracks import Found, Result, Track, copy_track, list_streams
+from redub.media.tracks import Found, Result, Track, copy_track, list_streams, names
+
+if TYPE_CHECKING:
+    # It is in PyAV's stubs alone.
+    from av.container.core import Chapter
 
 AHEAD = Fraction(1, 2)
 """Sound is written this many seconds ahead of the picture, as muxers like it."""
@@ -47,7 +53,8 @@ class VideoWriter:
         sound: Replaces the source's default audio track; None keeps it.
         encode: How.
         mark: Written into the file's tags.
-        duration: Where sound and other tracks are cut off, in seconds; None lets them run to their ends.
+        duration: Where the result ends, in seconds: sound, other tracks, chapters and the last picture are cut off
+            there.  None lets each of them run to its own end.
         force: Replace a target that exists.
 
     Raises:
@@ -71,26 +78,31 @@ class VideoWriter:
         """What could not be kept as it was, one sentence each."""
         self._container = check_target(self.target, [source.path, *([sound] if sound else [])], force=force)
         if sound is not None:
-            check_readable(sound, "sound")
+            check_file(sound, "sound")
         self._tracks: list[Track] = []
+        self._new_sound: tuple[Path, Track] | None = None
+        self._stop = duration
         self._held: tuple[Frame, int] | None = None
         self._is_finished = False
         self._output: Any = None
-        self._part = make_part(self.target)
+        self._part = Part(self.target)
         try:
             with clear_errors(self.target):
                 options = {"movflags": "+faststart"} if self._container in ("mp4", "mov") else {}
-                self._output = av.open(f"file:{self._part}", "w", format=self._container, options=options)
+                self._output = av.open(f"file:{self._part.path}", "w", format=self._container, options=options)
                 self._result = Result(output=self._output, container=self._container, config=encode, stop=duration, notices=self.notices)
-                self._picture = Picture(self._output, source, self._fitting(encode), self.notices)
+                self._picture = Picture(self._output, source, fitting(encode, self._container, self.notices), self.notices)
                 self._add_tracks(sound)
                 self._add_facts(mark)
+                self._output.start_encoding()
         except BaseException:
             self._discard()
             raise
 
     def write(self, frame: Frame, time: Fraction) -> None:
-        """Show a frame from a time on, in seconds; times must grow."""
+        """Show a frame from a time on, in seconds; times must grow.  One that begins behind the end is dropped."""
+        if self._stop is not None and time >= self._stop and self._held is not None:
+            return
         pts = as_ticks(time, self.source.time_base)
         with clear_errors(self.target):
             if self._held is not None:
@@ -111,13 +123,17 @@ class VideoWriter:
             raise MediaError(f"There is no frame to write to {self.target}.", "The video may be empty, or cut to nothing.")
         frame, pts = self._held
         with clear_errors(self.target):
-            ticks = max(1, as_ticks(frame.duration, self.source.time_base))
+            ticks = as_ticks(frame.duration, self.source.time_base)
+            if self._stop is not None:
+                ticks = min(ticks, as_ticks(self._stop, self.source.time_base) - pts)
+            ticks = max(1, ticks)
             self._output.mux(self._picture.encode(frame.native, pts, ticks))
             self._output.mux(self._picture.flush())
             self._pump(None)
             self._output.close()
-        publish(self._part, self.target)
+        self._part.publish()
         self._held, self._is_finished = None, True
+        self._tell_damage()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -132,18 +148,18 @@ class VideoWriter:
             # Closing writes an end to what is thrown away; on a full disk it cannot.
             with contextlib.suppress(av.FFmpegError, OSError):
                 self._output.close()
-        self._part.unlink(missing_ok=True)
+        self._part.discard()
 
     def _pump(self, until: Fraction | None) -> None:
         for track in self._tracks:
             for packet in track.until(until):
                 self._output.mux(packet)
 
-    def _fitting(self, config: EncodeConfig) -> EncodeConfig:
-        if self._container == "webm" and config.codec == EncodeConfig().codec:
-            self.notices.append(f"A .webm file cannot hold {config.codec}; libvpx-vp9 is used.")
-            return replace(config, codec="libvpx-vp9")
-        return config
+    def _tell_damage(self) -> None:
+        self.notices += self.source.damage.told(self.source.path, "the pictures around them stand longer, or show traces of it")
+        if self._new_sound is not None:
+            path, track = self._new_sound
+            self.notices += track.damage.told(path, SILENCE_INSTEAD)
 
     def _add_tracks(self, sound: Path | None) -> None:
         streams = list_streams(self.source.path, self.source.start)
@@ -172,7 +188,9 @@ class VideoWriter:
             zero = time_zero(container, sound)
         new = next(one for one in list_streams(sound, zero) if one.type == "audio")
         # A dub's language is not the source's.
-        self._tracks.append(add_sound(self._result, replace(new, is_default=True), is_new=True))
+        track = add_sound(self._result, replace(new, is_default=True), is_new=True)
+        self._tracks.append(track)
+        self._new_sound = sound, track
 
     def _keep(self, one: Found, add: Callable[[Result, Found], Track]) -> None:
         """Add a track of the source, or tell that it is left out."""
@@ -187,11 +205,18 @@ class VideoWriter:
             picture = dict(container.streams[self.source.stream_index].metadata)
             chapters = container.chapters()
         self._output.metadata.update(add_mark(tags, mark) if mark is not None else tags)
-        self._picture.stream.metadata.update({key: picture[key] for key in ("language", "title", "handler_name") if key in picture})
-        shifted = []
-        for chapter in chapters:
-            base = as_fraction(chapter["time_base"], Fraction(1, 1000))
-            shift = as_ticks(self.source.start, base)
-            shifted.append({**chapter, "time_base": base, "start": max(0, chapter["start"] - shift), "end": max(0, chapter["end"] - shift)})
-        if shifted:
-            self._output.set_chapters(shifted)
+        self._picture.stream.metadata.update(names(picture, self._container))
+        kept = [one for one in (self._moved(chapter) for chapter in chapters) if one is not None]
+        if kept:
+            self._output.set_chapters(kept)
+
+    def _moved(self, chapter: Chapter) -> Chapter | None:
+        """Return a chapter on the clock of the result, or None if nothing of it is left there."""
+        base = as_fraction(chapter["time_base"], Fraction(1, 1000))
+        shift = as_ticks(self.source.start, base)
+        start, end = (max(0, chapter[key] - shift) for key in ("start", "end"))
+        if self._stop is not None:
+            end = min(end, as_ticks(self._stop, base))
+        if end <= start and chapter["end"] > chapter["start"]:
+            return None
+        return {**chapter, "time_base": base, "start": start, "end": end}
