@@ -12,13 +12,26 @@ from pathlib import Path
 
 from redub.config import Config
 from redub.errors import PlanError
-from redub.files import check_file as check_file
+from redub.files import check_file as check_file  # noqa: PLC0414  plans and inputs are checked in one breath
 from redub.plan import Plan, is_plan, is_source
 
 
 def folder_beside(video: Path) -> Path:
     """Return where the plan of a video is kept unless the user says otherwise."""
     return video.with_name(video.name + ".redub")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `PlanError` if a plan could not be written there, before an analysis is spent on it."""
+    if folder.exists() and not (folder.is_dir() and is_plan(folder)):
+        raise PlanError(f"{folder} exists and is not a plan.", "Name another folder with --plan, or move it away.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder.parent).close()
+    except OSError as error:
+        raise PlanError(
+            f"The plan cannot be written to {folder}: {error.strerror or error}.", "Name another folder with --plan."
+        ) from error
 
 
 def find_plan(video: Path, folder: Path | None, config: Config, notices: list[str]) -> Plan | None:
