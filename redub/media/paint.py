@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ from redub.errors import MediaError
 from redub.media.colour import coding_of
 from redub.media.frame import Frame, IntBox, coded_box, turned
 from redub.media.planes import Layout, Samples, copy_native, plane_words, sample_views, unpacked
-from redub.types import Doubles, Floats, Patch
+from redub.types import Floats, Patch
 
 
 def paint(frame: Frame, patches: Sequence[Patch]) -> Frame:
@@ -38,36 +39,31 @@ def paint(frame: Frame, patches: Sequence[Patch]) -> Frame:
     for patch in patches:
         height, width = patch.alpha.shape
         box = coded_box((patch.left, patch.top, patch.left + width, patch.top + height), frame)
-        rgb = turned(patch.rgb, -frame.rotation).transpose(2, 0, 1).astype(np.float32, order="C")
+        # (H, 3, W): lines of one colour are long, and those of one place lie together.
+        rgb = turned(patch.rgb, -frame.rotation).transpose(0, 2, 1).astype(np.float32, order="C")
         alpha = np.ascontiguousarray(turned(patch.alpha, -frame.rotation), np.float32)
         if layout.kind == "rgb":
-            for view, wanted in zip(views, rgb, strict=True):
-                _blend(_part(view, box), wanted * np.float32(((1 << layout.bits) - 1) / 255), alpha, layout)
+            for i, view in enumerate(views):
+                _blend(_part(view, box), rgb[:, i] * np.float32(((1 << layout.bits) - 1) / 255), alpha, layout)
         else:
             _paint_yuv(native, layout, views, rgb, alpha, box)
     return replace(frame, native=native)
 
 
 def _paint_yuv(native: av.VideoFrame, layout: Layout, views: list[Samples], rgb: Floats, alpha: Floats, box: IntBox) -> None:
-    """Blend R, G, B (3, H, W) over a YUV or gray picture in place."""
+    """Blend R, G, B (H, 3, W) over a YUV or gray picture in place."""
     coding = coding_of(native, layout)
-    _blend(_part(views[0], box), _weighed(rgb, coding.to_yuv[0], coding.zero[0]), alpha, layout)
+    # Line by line: so small a product stays in this thread, where one of the whole would wake all of BLAS for nothing.
+    wanted: Floats = np.matmul(coding.to_yuv[: len(views)].astype(np.float32), rgb)
+    wanted[:, 0] += np.float32(coding.zero[0])
+    _blend(_part(views[0], box), wanted[:, 0], alpha, layout)
     if layout.kind == "gray":
         return
-    # Colour is weighed by alpha before it is averaged, so that pixels that are not painted do not bleed into it.
-    stack = np.concatenate([rgb * alpha, alpha[None]])
-    less, place = _subsampled(stack, box, layout.chroma_shift, (native.height, native.width))
+    less, place = _subsampled(wanted[:, 1:], alpha, box, layout.chroma_shift, (native.height, native.width))
     for i in (1, 2):
         target = _part(views[i], place)
         old = (target >> layout.shift).astype(np.float32)
-        _store(target, old + (_weighed(less[:3], coding.to_yuv[i], 0.0) + less[3] * (np.float32(coding.zero[i]) - old)), layout)
-
-
-def _weighed(rgb: Floats, weights: Doubles, zero: float) -> Floats:
-    # Written out, because a matrix product of this shape wakes all threads of BLAS for nothing.
-    red, green, blue = (np.float32(weight) for weight in weights)
-    result: Floats = rgb[0] * red + rgb[1] * green + (rgb[2] * blue + np.float32(zero))
-    return result
+        _store(target, old + (less[:, i - 1] + less[:, 2] * (np.float32(coding.zero[i]) - old)), layout)
 
 
 def mix(first: Frame, second: Frame, weight: float) -> Frame:
@@ -118,48 +114,50 @@ def _store(target: Samples, mixed: Floats, layout: Layout) -> None:
     np.copyto(target, mixed, casting="unsafe")
 
 
-def _subsampled(values: Floats, box: IntBox, shift: tuple[int, int], size: tuple[int, int]) -> tuple[Floats, IntBox]:
-    """Filter values of luma pixels to the chroma samples that they touch.
+def _subsampled(colour: Floats, alpha: Floats, box: IntBox, shift: tuple[int, int], size: tuple[int, int]) -> tuple[Floats, IntBox]:
+    """Filter colours of luma pixels to the chroma samples that they touch; `redub.media.frame.full_chroma` shows the places.
+
+    Colour is weighed by alpha before it is averaged, so that pixels that are not painted do not bleed into it.
 
     Args:
-        values: (C, H, W) of the box; zero around it, but continued where the box meets the frame's edge.
+        colour: (H, 2, W) Cb and Cr of the box, from their zero.
+        alpha: (H, W); 0 around the box, but continued where the box meets the frame's edge.
         box: In luma pixels.
         shift: Of the pixel format.
         size: (height, width) of the whole luma plane.
 
     Returns:
-        (C, h, w) values and the chroma box in which they lie.
+        (h, 3, w) Cb and Cr, each times alpha, and alpha; and the chroma box in which they lie.
     """
-    left, top, right, bottom = box
-    rows, first_row = _filtered(values, top, bottom, shift[1], size[0], is_centred=True)
-    turned_rows, first_column = _filtered(rows.swapaxes(1, 2), left, right, shift[0], size[1], is_centred=False)
-    result = turned_rows.swapaxes(1, 2)
-    return result, (first_column, first_row, first_column + result.shape[2], first_row + result.shape[1])
+    (left, top, right, bottom), (height, width) = box, alpha.shape
+    across, down = 1 << shift[0], 1 << shift[1]
+    column, columns, before, after = _span(left, right, across, size[1], across - 1)
+    row, rows, above, below = _span(top, bottom, down, size[0], 0)
+    padded = np.zeros((above + height + below, 3, before + width + after), np.float32)
+    inner = padded[above : above + height, :, before : before + width]
+    np.multiply(colour, alpha[:, None], out=inner[:, :2])
+    inner[:, 2] = alpha
+    if left == 0:
+        padded[..., :before] = padded[..., before, None]
+    if right == size[1]:
+        padded[..., before + width :] = padded[..., before + width - 1, None]
+    if top == 0:
+        padded[:above] = padded[above]
+    if bottom == size[0]:
+        padded[above + height :] = padded[above + height - 1]
+    lines = reduce(np.add, [padded[i::down] for i in range(down)])
+    # Means of means: the triangle that reaches to the neighbouring samples.
+    near = reduce(np.add, [lines[..., i : i + columns * across] for i in range(across)])
+    result = reduce(np.add, [near[..., i::across] for i in range(across)]) * np.float32(1 / (down * across**2))
+    return result, (column, row, column + columns, row + rows)
 
 
-def _filtered(values: Floats, start: int, stop: int, shift: int, size: int, *, is_centred: bool) -> tuple[Floats, int]:
-    """Filter lines ``start`` to ``stop`` of ``size`` down by ``1 << shift``; `redub.media.frame.full_chroma` shows the places.
+def _span(start: int, stop: int, step: int, size: int, reach: int) -> tuple[int, int, int, int]:
+    """Return which samples, one every ``step`` of ``size`` pixels, see pixels ``start`` to ``stop``.
 
     Returns:
-        (C, h, W) lines and the number of the first one.
+        The first sample, their number, and how many pixels they see before ``start`` and from ``stop`` on.
     """
-    if shift == 0:
-        return values, start
-    step = 1 << shift
-    reach = 0 if is_centred else step - 1
     first = start // step
-    last = min((stop - 1 + reach) // step, (size - 1) // step)
-    low, high = first * step - reach, last * step + step
-    # "K" keeps the memory order of a turned view, so that lines stay together.
-    padded = np.zeros_like(values, shape=(values.shape[0], high - low, values.shape[2]))
-    padded[:, start - low : stop - low] = values
-    if start == 0:
-        padded[:, : start - low] = values[:, :1]
-    if stop == size:
-        padded[:, stop - low :] = values[:, -1:]
-    weights = [1 / step] * step if is_centred else [(step - abs(d)) / step**2 for d in range(-reach, reach + 1)]
-    count = (last - first) * step + 1
-    result = padded[:, :count:step] * np.float32(weights[0])
-    for i, weight in enumerate(weights[1:], 1):
-        result += np.float32(weight) * padded[:, i : i + count : step]
-    return result, first
+    count = min((stop - 1 + reach) // step, (size - 1) // step) + 1 - first
+    return first, count, start - first * step + reach, (first + count) * step - stop
