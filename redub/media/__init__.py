@@ -6,7 +6,8 @@ from redub.media.mark import SyntheticMark, read_mark
 from redub.media.paint import mix, paint
 from redub.media.probe import FileFacts, StreamFacts, probe
 from redub.media.reader import VideoReader, open_video
-from redub.media.sound import Speech, open_speech, sound_duration
+from redub.media.sound import Speech, check_sound, open_speech, sound_duration
+from redub.media.trial import check_can_write
 from redub.media.writer import VideoWriter
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "available_encoders",
+    "check_can_write",
+    "check_sound",
     "mix",
     "open_speech",
     "open_video",

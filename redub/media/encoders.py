@@ -14,9 +14,11 @@ import av
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 from av.codec.hwaccel import HWAccel
+from av.container import OutputContainer
 
 from redub.config import EncodeConfig
 from redub.errors import MediaError
+from redub.media.opening import reason
 
 SOFTWARE = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1")
 HARDWARE = tuple(
@@ -27,16 +29,21 @@ _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "s
 _SVT = dict(zip(_PRESETS, (12, 11, 10, 9, 8, 7, 5, 4, 2), strict=True))
 _VP9_SPEED = dict(zip(_PRESETS, (8, 7, 6, 5, 4, 3, 2, 1, 0), strict=True))
 _NVENC = dict(zip(_PRESETS, (1, 1, 2, 3, 3, 4, 5, 6, 7), strict=True))
+_WORST = {"libx264": 51, "libx265": 51, "libsvtav1": 63, "libvpx-vp9": 63, "libaom-av1": 63}
+"""The end of the scale; beyond it some encoders fail and some take it for the end."""
 
 
 def encoder_options(config: EncodeConfig) -> dict[str, str]:
     """Return the options for constant quality with an encoder.
 
     Raises:
-        MediaError: The preset is none of the usual names.
+        MediaError: The preset is none of the usual names, or the quality lies off the encoder's scale.
     """
     if config.preset not in _PRESETS:
         raise MediaError(f"There is no preset {config.preset!r}.", f"Choose one of: {', '.join(_PRESETS)}.")
+    worst = _WORST.get(config.codec, 51 if config.codec in HARDWARE else 1000)
+    if not 0 <= config.crf <= worst:
+        raise MediaError(f"{config.codec} has no quality {config.crf:g}.", f"Choose encode.crf from 0 to {worst}; lower is better.")
     codec, crf = config.codec, f"{config.crf:g}"
     whole = str(round(config.crf))
     if codec == "libx264":
@@ -75,12 +82,61 @@ def find_encoder(name: str) -> Codec:
     """Return an encoder.
 
     Raises:
-        MediaError: This build of FFmpeg does not have it.
+        MediaError: This build of FFmpeg does not have it, or it encodes no pictures.
     """
     try:
-        return Codec(name, "w")
+        codec = Codec(name, "w")
     except UnknownCodecError as error:
-        raise MediaError(f"There is no encoder {name!r} here.", "See which there are with:  redub doctor") from error
+        raise MediaError(f"There is no encoder {name!r} here.", _HINT) from error
+    if codec.type != "video":
+        raise MediaError(f"{name} is no encoder of pictures.", _HINT)
+    return codec
+
+
+_HINT = "See which there are with:  redub doctor"
+
+
+def add_encoder(output: OutputContainer, config: EncodeConfig, rate: Fraction) -> Any:
+    """Add a stream for the picture; its encoder is not yet opened.
+
+    Raises:
+        MediaError: There is no such encoder, preset or quality, or the container does not take it.
+    """
+    quieten()
+    find_encoder(config.codec)
+    try:
+        return output.add_stream(config.codec, rate=rate, options=encoder_options(config), hwaccel=acceleration(config.codec))
+    except ValueError as error:
+        raise _misplaced(config.codec, error) from error
+
+
+def open_encoder(context: Any, config: EncodeConfig) -> None:
+    """Open the encoder of the picture.
+
+    Raises:
+        MediaError: It does not work on this machine, or not with such a picture.
+    """
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        message = f"The encoder {config.codec} does not start here with crf {config.crf:g} and preset {config.preset}: {reason(error)}."
+        raise MediaError(message, "See which encoders work here with:  redub doctor") from error
+
+
+def write_header(output: OutputContainer, codec: str) -> None:
+    """Begin the file; nothing in its header but the picture is still untried then.
+
+    Raises:
+        MediaError: The container does not take the picture.
+    """
+    try:
+        output.start_encoding()
+    except av.ArgumentError as error:
+        raise _misplaced(codec, error) from error
+
+
+def _misplaced(codec: str, error: Exception) -> MediaError:
+    return MediaError(f"{codec} cannot be put into this file: {reason(error)}.", "Choose another suffix for --output, or another encoder.")
 
 
 def fitting(config: EncodeConfig, container: str, notices: list[str]) -> EncodeConfig:
@@ -105,7 +161,7 @@ def _works(name: str) -> bool:
     try:
         quieten()
         context: Any = av.CodecContext.create(name, "w", hwaccel=acceleration(name))
-        context.width, context.height, context.pix_fmt = 256, 256, _usual_format(name)
+        context.width, context.height, context.pix_fmt = 256, 256, usual_format(name)
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
         context.options = encoder_options(EncodeConfig(codec=name))
         frame = av.VideoFrame(256, 256, context.pix_fmt)
@@ -115,6 +171,7 @@ def _works(name: str) -> bool:
         return False
 
 
-def _usual_format(name: str) -> str:
+def usual_format(name: str) -> str:
+    """Return a pixel format that an encoder takes, an ordinary one if it can."""
     formats = [form.name for form in Codec(name, "w").video_formats or ()]
-    return next((form for form in ("yuv420p", "nv12") if form in formats), "nv12" if "_" in name else "yuv420p")
+    return next((form for form in ("yuv420p", "nv12") if form in formats), "nv12" if name in HARDWARE or not formats else formats[0])

@@ -17,7 +17,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from redub.config import EncodeConfig
 from redub.errors import MediaError
 from redub.media.colour import FULL_RANGE, guess_matrix
-from redub.media.encoders import acceleration, encoder_options, find_encoder, quieten
+from redub.media.encoders import add_encoder, find_encoder, open_encoder
 from redub.media.planes import Layout, copy_facts, find_layout, sample_views
 from redub.media.reader import VideoReader
 
@@ -31,16 +31,10 @@ class Picture:
     """The encoder of the picture and its stream in the result."""
 
     def __init__(self, output: OutputContainer, source: VideoReader, config: EncodeConfig, notices: list[str]) -> None:
-        quieten()
         self.source = source
         codec = find_encoder(config.codec)
         self.format = _choose_format(codec, source, config.codec, notices)
-        try:
-            stream: Any = output.add_stream(
-                config.codec, rate=source.nominal_rate, options=encoder_options(config), hwaccel=acceleration(config.codec)
-            )
-        except ValueError as error:
-            raise MediaError(f"{config.codec} cannot be put into this file: {error}.", "Choose another suffix for --output.") from error
+        stream = add_encoder(output, config, source.nominal_rate)
         self.stream = stream
         context = stream.codec_context
         context.height, context.width = source.native_size
@@ -55,7 +49,9 @@ class Picture:
             stream.set_display_matrix(source.display_matrix)
         if source.color_transfer == _PQ:
             notices.append("The HDR mastering data (brightness of the mastering screen) is not carried over.")
-        context.open()
+        if source.hides_alpha:
+            notices.append("The picture's transparency is stored apart from it and is lost.")
+        open_encoder(context, config)
         self._reformatter = VideoReformatter()
         self._lengths: dict[int, int] = {}
 

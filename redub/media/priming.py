@@ -43,7 +43,7 @@ def lead_in(container: Any, index: int, codec: str, zero: Fraction) -> Fraction:
         other.discard = Discard.none if other.index == index else Discard.all
     base = as_fraction(stream.time_base, Fraction(1, 1000))
     shift = as_ticks(zero, base)
-    early: list[int] = []
+    early: list[tuple[int, Fraction | None]] = []
     end = 0
     try:
         for packet in container.demux(stream):
@@ -51,15 +51,24 @@ def lead_in(container: Any, index: int, codec: str, zero: Fraction) -> Fraction:
                 continue
             if packet.pts >= shift:
                 break
-            early.append(packet.pts - shift)
-            end = early[-1] + (packet.duration or 0)
+            early.append((packet.pts - shift, _said(packet, stream.codec_context.sample_rate)))
+            end = packet.pts - shift + (packet.duration or 0)
     except av.FFmpegError:
         pass
     if not early:
         return Fraction(0)
     # The one that lasts beyond zero, or the first one behind it.
     sounding = len(early) - 1 if end > 0 else len(early)
-    return -early[max(0, sounding - _PREDECESSORS.get(codec, 1))] * base
+    ticks, said = early[max(0, sounding - _PREDECESSORS.get(codec, 1))]
+    # Matroska rounds times to milliseconds; the priming that it names is exact.
+    return said if said is not None and abs(said + ticks * base) < base else -ticks * base
+
+
+def _said(packet: av.Packet[Any], rate_hz: int) -> Fraction | None:
+    """Return how much of a packet its file says is to be discarded, in seconds."""
+    if not packet.has_sidedata("skip_samples"):
+        return None
+    return Fraction(int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little"), rate_hz)
 
 
 @contextmanager

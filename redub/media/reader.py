@@ -66,6 +66,9 @@ class VideoReader:
             self.native_size = (first.height, first.width)
             self.pixel_format = first.format.name
             self.has_alpha = any(part.is_alpha for part in first.format.components)
+            tags = {key.lower(): value for key, value in stream.metadata.items()}
+            self.hides_alpha = tags.get("alpha_mode") == "1" and not self.has_alpha
+            """The picture is transparent, but not in what the decoder gives: so it is with VP8 and VP9."""
             self.is_interlaced = first.interlaced_frame
             self.color_range, self.color_matrix = int(first.color_range), int(first.colorspace)
             self.color_primaries, self.color_transfer = int(first.color_primaries), int(first.color_trc)

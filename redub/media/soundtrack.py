@@ -88,7 +88,7 @@ def _encode(result: Result, found: Found, codec: str) -> Track:
     return Track(_encoded(stream, found, result.stop, damage), damage)
 
 
-_HINT = "Choose another with  --set encode.audio_codec=aac"
+_HINT = "Let redub choose with  --set encode.audio_codec=auto"
 
 
 def check_encoder(container: str, codec: str) -> None:

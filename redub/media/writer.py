@@ -22,7 +22,7 @@ from redub.errors import MediaError
 from redub.files import check_file
 from redub.media.clock import as_fraction, as_ticks
 from redub.media.decoding import find_sound
-from redub.media.encoders import fitting
+from redub.media.encoders import fitting, write_header
 from redub.media.frame import Frame
 from redub.media.mark import SyntheticMark, add_mark
 from redub.media.opening import open_input
@@ -91,10 +91,11 @@ class VideoWriter:
                 options = {"movflags": "+faststart"} if self._container in ("mp4", "mov") else {}
                 self._output = av.open(f"file:{self._part.path}", "w", format=self._container, options=options)
                 self._result = Result(output=self._output, container=self._container, config=encode, stop=duration, notices=self.notices)
-                self._picture = Picture(self._output, source, fitting(encode, self._container, self.notices), self.notices)
+                encode = fitting(encode, self._container, self.notices)
+                self._picture = Picture(self._output, source, encode, self.notices)
                 self._add_tracks(sound)
                 self._add_facts(mark)
-                self._output.start_encoding()
+                write_header(self._output, encode.codec)
         except BaseException:
             self._discard()
             raise
