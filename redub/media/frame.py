@@ -153,11 +153,17 @@ class Frame:
         return self._stretched(to_bytes(samples, layout), layout)
 
     def _stretched(self, luma: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
-        # take() is twice as fast as indexing with an array.
-        return luma if is_full_range(self.native, layout) else _FULL_FROM_LIMITED.take(luma)
+        if is_full_range(self.native, layout):
+            return luma
+        # take() is twice as fast as indexing with an array, and as fast again with two samples at a time.
+        if luma.strides[-1] == 1 and luma.shape[-1] % 2 == 0:
+            pairs: NDArray[np.uint8] = _FULL_FROM_LIMITED_PAIRS.take(luma.view(np.uint16)).view(np.uint8)
+            return pairs
+        return _FULL_FROM_LIMITED.take(luma)
 
 
 _FULL_FROM_LIMITED: NDArray[np.uint8] = np.clip(np.round((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+_FULL_FROM_LIMITED_PAIRS: NDArray[np.uint16] = _FULL_FROM_LIMITED.take(np.arange(1 << 16, dtype=np.uint16).view(np.uint8)).view(np.uint16)
 
 
 def _upright_from_coded(degrees: int, width: int, height: int) -> Doubles:

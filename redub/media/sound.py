@@ -172,26 +172,36 @@ def sound_frames(path: Path, number: int = 0, damage: Damage | None = None) -> G
         now = Fraction(0)
         damage = Damage() if damage is None else damage
         known = 0
+        kinds = set(container.format.name.split(","))
         frames = decode(container, stream, path, damage)
         # Elsewhere the length in the header is a guess from the bit rate.
-        for frame in _trimmed(frames, stream) if "mp4" in container.format.name.split(",") else frames:
+        for frame in _trimmed(frames, stream) if "mp4" in kinds else frames:
             rate = frame.sample_rate
             late = Fraction(0)
             if frame.pts is not None:
                 late = frame.pts * as_fraction(frame.time_base, Fraction(1, rate)) - zero - now
-            parts = [frame]
+            if late > TOLERANCE and kinds & _CONTINUOUS and len(damage) == known:
+                damage.at(frame.pts)
             # What is known to be missing may be shorter than what a time stamp may be wrong by.
-            is_torn, known = len(damage) > known, len(damage)
-            if late > TOLERANCE or (late > 0 and is_torn) or (late > 0 and now == 0):
-                parts = [*_silence(frame, round(late * rate)), frame]
-            elif -late > TOLERANCE or (late < 0 and now == 0):
-                parts = _without_start(frame, round(-late * rate))
-            for part in parts:
+            is_exact, known = not now or len(damage) > known, len(damage)
+            for part in _placed(frame, late, Fraction(0) if is_exact else TOLERANCE):
                 now += Fraction(part.samples, rate)
                 part.pts = None
                 yield part
         if not now:
             raise MediaError(f"The sound in {path} has no samples.", "Its recording or export may have failed; make it anew.")
+
+
+_CONTINUOUS = {"flac", "mp3", "aac", "ogg"}
+"""Files without a gap: where one is, their reader has passed over damage in silence."""
+
+
+def _placed(frame: av.AudioFrame, late: Fraction, tolerance: Fraction) -> list[av.AudioFrame]:
+    """Return a frame with silence before it if it comes late, or without its start if it comes early."""
+    samples = round(abs(late) * frame.sample_rate)
+    if late > tolerance:
+        return [*_silence(frame, samples), frame]
+    return _without_start(frame, samples) if -late > tolerance else [frame]
 
 
 def time_zero(container: InputContainer, path: Path) -> Fraction:
@@ -203,9 +213,24 @@ def time_zero(container: InputContainer, path: Path) -> Fraction:
         except MediaError:
             return Fraction(0)
     # These count from an absolute zero, and a late start there is meant; elsewhere it is encoder delay or chance.
-    if {"mp4", "matroska"} & set(container.format.name.split(",")):
+    kinds = set(container.format.name.split(","))
+    if {"mp4", "matroska"} & kinds or ("flac" in kinds and _is_torn_flac(path)):
         return Fraction(0)
     return (container.start_time or 0) * MICROSECOND
+
+
+def _is_torn_flac(path: Path) -> bool:
+    """Say whether a FLAC file's first frames are damaged: something else stands before the first one that is found.
+
+    Frames are numbered from the file's begin, unless it was cut out of a longer one without encoding it anew.
+    """
+    with open_input(path, "sound") as container:
+        first = next((packet for packet in container.demux(audio=0) if packet.size > 1), None)
+        return first is not None and int.from_bytes(bytes(first)[:2], "big") >> 1 != _FLAC_SYNC
+
+
+_FLAC_SYNC = 0xFFF8 >> 1
+"""What each frame begins with; the last of 16 bits says how its length is stored."""
 
 
 def _trimmed(frames: Iterator[av.AudioFrame], stream: AudioStream) -> Iterator[av.AudioFrame]:
