@@ -11,13 +11,10 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
-from math import atan2, degrees
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -26,6 +23,7 @@ from redub.media.clock import as_fraction
 from redub.media.decoding import Damage, decode, find_video
 from redub.media.frame import Frame
 from redub.media.opening import damaged_hint, open_input
+from redub.media.upright import display_matrix, quarter
 from redub.types import Ints
 
 BLOCK_BYTES = 256 << 20
@@ -61,8 +59,8 @@ class VideoReader:
             self._is_countable_only = self._is_by_dts or raw is None
             self.start = (raw or 0) * self.time_base
             """The file's own time of the first presented frame, in seconds."""
-            self.display_matrix = _display_matrix(first)
-            self.rotation = _quarter(self.display_matrix)
+            self.display_matrix = display_matrix(first)
+            self.rotation = quarter(self.display_matrix)
             self.native_size = (first.height, first.width)
             self.pixel_format = first.format.name
             self.has_alpha = any(part.is_alpha for part in first.format.components)
@@ -90,7 +88,7 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """Do nothing: each `read` closes its own file when it ends or is dropped."""
+        """Do nothing: a reader holds no file, so that several `read` may be under way; each closes its own when it ends."""
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield the frames ``start <= index < stop`` in presented order.
@@ -281,25 +279,6 @@ def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoRea
         is_whole = is_whole or native.key_frame
         if is_whole:
             yield native
-
-
-def _display_matrix(native: av.VideoFrame) -> list[int] | None:
-    """Return the nine numbers by which a viewer turns the picture, if there are any."""
-    data: Any = native.side_data.get("DISPLAYMATRIX")
-    return None if data is None else [int(value) for value in np.frombuffer(data, "<i4")]
-
-
-def _quarter(matrix: list[int] | None) -> int:
-    """Return the clockwise turn in a display matrix, to the nearest quarter.
-
-    A mirrored picture is worked on as its own mirror image: a face stands upright in it all the same.
-    """
-    if matrix is None:
-        return 0
-    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
-    if a * d - b * c < 0:
-        a = -a
-    return round(degrees(atan2(b, a)) / 90) * 90 % 360
 
 
 def _raw_pts(native: av.VideoFrame) -> int | None:
