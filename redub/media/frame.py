@@ -262,13 +262,16 @@ def full_chroma(chroma: Samples, shift: tuple[int, int], box: IntBox) -> Samples
     # Only the columns around the region take part, so that its cost does not depend on the frame's width.
     first = max(0, (left >> shift[0]) - 1)
     near = chroma[:, first : (right >> shift[0]) + 2]
-    rows = _interpolated(near, shift[1], top, bottom, offset=((1 << shift[1]) - 1) / 2)
+    rows = _interpolated(near, shift[1], top, bottom, offset=((1 << shift[1]) - 1) / 2, half=1 << shift[1])
     moved = first << shift[0]
-    return _interpolated(rows.T, shift[0], left - moved, right - moved, offset=0.0).T
+    return _interpolated(rows.T, shift[0], left - moved, right - moved, offset=0.0, half=(1 << shift[0]) - 1).T
 
 
-def _interpolated(samples: Samples, shift: int, start: int, stop: int, offset: float) -> Samples:
-    """Interpolate lines linearly at luma places ``start`` to ``stop``; line i lies at ``(i << shift) + offset``."""
+def _interpolated(samples: Samples, shift: int, start: int, stop: int, offset: float, half: int) -> Samples:
+    """Interpolate lines linearly at luma places ``start`` to ``stop``; line i lies at ``(i << shift) + offset``.
+
+    Ties go up if ``half`` is ``1 << shift`` and down if it is one less: one of each, or all colours would drift one way.
+    """
     if shift == 0:
         return samples[start:stop]
     step = 1 << shift
@@ -283,7 +286,7 @@ def _interpolated(samples: Samples, shift: int, start: int, stop: int, offset: f
         weight = round((place - lower) * 2 * step)
         count = len(range(phase, stop - start, step))
         below, above = wide[lower - first :][:count], wide[lower - first + 1 :][:count]
-        result[phase::step] = (below * (2 * step - weight) + above * weight + step) >> (shift + 1)
+        result[phase::step] = (below * (2 * step - weight) + above * weight + half) >> (shift + 1)
     return result
 
 
