@@ -15,8 +15,9 @@ from pathlib import Path
 from redub import shelf
 from redub.config import Config
 from redub.errors import NoFaceError, PlanError, PluginError, RedubError
+from redub.files import check_file
 from redub.fit import fit_lengths
-from redub.media import SyntheticMark, VideoWriter, open_speech, open_video
+from redub.media import SyntheticMark, VideoWriter, check_can_write, check_sound, open_speech, open_video
 from redub.media.place import check_target
 from redub.painting import Painter, mixed_passes
 from redub.plan import Plan, fingerprint
@@ -80,7 +81,7 @@ def redub(
         RedubError: Something the user can repair; nothing is half-written.
     """
     config = config or Config()
-    video, audio = shelf.check_file(Path(video), "video"), shelf.check_file(Path(audio), "sound")
+    video, audio = check_file(Path(video), "video"), check_file(Path(audio), "sound")
     folder = Path(plan) if plan is not None else None
     # What is bound to fail must not cost an analysis first.
     _check_words(speaker, device)
@@ -90,6 +91,8 @@ def redub(
     found = shelf.find_plan(video, folder, config, notices)
     kept: Path | None = folder or shelf.folder_beside(video)
     if found is None:
+        check_can_write(_target(output, video, audio), config.encode)
+        check_sound(audio)
         found = analyse(video, config, tell=tell)
         kept = _keep(found, folder, video, notices)
     result = render(
@@ -106,7 +109,7 @@ def analyse(video: Path | str, config: Config | None = None, *, tell: Tell = sil
         MediaError: The video cannot be read.
     """
     config = config or Config()
-    video = shelf.check_file(Path(video), "video")
+    video = check_file(Path(video), "video")
     source = fingerprint(video)
     with open_video(video) as reader:
         scan = find_shots(reader, config.shots, tell)
@@ -141,7 +144,7 @@ def analyse_into(
         PlanError: There is a plan that does not fit, and ``force`` is not given.
     """
     target = folder or shelf.folder_beside(video)
-    shelf.check_file(video, "video")
+    check_file(video, "video")
     plan = None if force else shelf.find_plan(video, folder, config, notices)
     if plan is None:
         shelf.check_folder(target)
@@ -171,7 +174,7 @@ def render(
     Args and errors are those of `redub`.
     """
     config = config or Config()
-    video, audio = shelf.check_file(Path(video), "video"), shelf.check_file(Path(audio), "sound")
+    video, audio = check_file(Path(video), "video"), check_file(Path(audio), "sound")
     plan.check_source(video)
     target = _target(output, video, audio)
     entry = manager.find(generator)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from redub.config import Config
 from redub.errors import PlanError
-from redub.files import check_file as check_file  # noqa: PLC0414  plans and inputs are checked in one breath
 from redub.plan import Plan, is_plan, is_source
 
 

@@ -12,6 +12,7 @@ import pytest
 from redub import shelf
 from redub.config import Config
 from redub.errors import MediaError, PlanError
+from redub.files import check_file
 from redub.plan import Plan, fingerprint
 from redub.types import CropPath, Shot, Speaking, Track, VideoFacts
 
@@ -207,6 +208,6 @@ def test_other_settings_ask_before_an_edited_plan_is_replaced(plan, video):
 def test_missing_empty_and_folder_each_have_a_sentence(tmp_path, make):
     make(tmp_path / "v.mp4")
     with pytest.raises(MediaError) as caught:
-        shelf.check_file(tmp_path / "v.mp4", "video")
+        check_file(tmp_path / "v.mp4", "video")
     assert "v.mp4" in caught.value.message
     assert caught.value.hint
