@@ -133,13 +133,13 @@ def copy_track(result: Result, found: Found) -> Track:
         elif lead:
             # Nothing tells a player to discard it.
             lead = Fraction(0)
-        if found.type == "audio" and not is_taken(result.container, template):
-            raise ValueError(f"the container does not take this {found.codec}")
+        if found.type in ("audio", "subtitle") and not is_taken(result.container, template):
+            # The header is written for all tracks at once, and then does not say which one it fails for.
+            raise ValueError(f"this kind of file does not take this {found.codec}")
         target: Any = result.output.add_stream_from_template(template)
     label(target, found, result.container)
     damage = Damage()
-    packets = _copied(target, found, result, lead, damage)
-    return Track(packets, damage)
+    return Track(_copied(target, found, result, lead, damage), damage)
 
 
 def is_matroska(container: str) -> bool:

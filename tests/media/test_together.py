@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from redub.config import EncodeConfig
+from redub.errors import MediaError
 from redub.media import VideoWriter, open_video
 from redub.media.sound import Resampler, sound_frames
 
@@ -117,6 +118,16 @@ def test_mp3_of_any_rate_goes_into_mp4(
         stream = made.streams.audio[0]
         assert (stream.codec_context.codec.canonical_name, stream.rate) == ("mp3" if rate == 16_000 else "aac", rate)
     assert abs(lag_of(heard(tmp_path / "out.mp4"), heard(sound))) <= MS
+
+
+@pytest.mark.parametrize(("codec", "match"), [("libmp3lame", "libmp3lame sound cannot be written"), ("copy", "cannot hold mp3 sound")])
+def test_sound_that_a_header_refuses_is_not_blamed_on_the_picture(
+    codec: str, match: str, make_video: Any, make_sound: Any, speaking: Any, tmp_path: Path
+) -> None:
+    sound = make_sound("a.mp3", speaking(0.5, 8_000), 8_000, "libmp3lame")
+    with pytest.raises(MediaError, match=match) as caught:
+        dub(make_video(frames=5), tmp_path / "out.mp4", sound, encode=EncodeConfig(preset="ultrafast", audio_codec=codec))
+    assert "audio_codec" in caught.value.hint
 
 
 @pytest.mark.parametrize("source_name", ["a.mp4", "a.mkv"])
