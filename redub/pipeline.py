@@ -209,7 +209,7 @@ def render(
         writer.finish()
     return Result(
         output=target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration,
-        decision=line.decision, notices=(*notices, *writer.notices),
+        decision=line.decision, notices=tuple(dict.fromkeys((*notices, *speech.notices, *writer.notices))),
     )  # fmt: skip
 
 
