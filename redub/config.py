@@ -108,7 +108,7 @@ class EncodeConfig:
     audio_codec: str = "auto"
     """``auto`` copies the sound where the container can hold it and encodes it once where not; ``copy``, or an encoder."""
     audio_bitrate_bps: int = 192_000
-    """For two channels or fewer; more channels get their share."""
+    """For two channels; fewer or more get their share, and low sampling rates no more than they can use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

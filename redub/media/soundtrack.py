@@ -88,6 +88,9 @@ def _encode(result: Result, found: Found, codec: str) -> Track:
     return Track(_encoded(stream, found, result.stop, damage), damage)
 
 
+MOST_BITS_A_SAMPLE = 5
+"""Of one channel: 80 kbit/s at 16 kHz, 240 kbit/s at 48 kHz."""
+
 _HINT = "Let redub choose with  --set encode.audio_codec=auto"
 
 
@@ -127,7 +130,8 @@ def _add_encoder(output: OutputContainer, codec: str, first: av.AudioFrame, bits
         context.format = next((name for name in formats if name.rstrip("p") == first.format.name.rstrip("p")), formats[0])
         context.layout = layout
         context.time_base = Fraction(1, rate)
-        context.bit_rate = bits_per_s * max(2, context.layout.nb_channels) // 2
+        # Beyond some bits a sample an encoder only searches longer for what nobody hears.
+        context.bit_rate = min(bits_per_s // 2, MOST_BITS_A_SAMPLE * rate) * context.layout.nb_channels
         context.open()
     except (av.FFmpegError, ValueError) as error:
         raise MediaError(f"{codec} sound cannot be written here: {reason(error)}.", _HINT) from error
