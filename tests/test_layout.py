@@ -42,8 +42,8 @@ def test_the_flow_has_a_page_for_each_stage_in_order() -> None:
 
 
 def test_the_pipeline_knows_every_stage() -> None:
-    tree = ast.parse((ROOT / "redub/pipeline.py").read_text(encoding="utf-8"))
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    trees = [ast.parse((ROOT / "redub" / name).read_text(encoding="utf-8")) for name in ("pipeline.py", "painting.py")]
+    froms = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     imported = {node.module.rpartition(".")[2] for node in froms if node.module}
     imported |= {alias.name for node in froms if node.module == "redub.stages" for alias in node.names}
     assert set(stages()) <= imported

@@ -97,9 +97,9 @@ def find(name: str) -> Entry:
     names = [entry.info.name for entry in catalogue.entries]
     near = difflib.get_close_matches(name, names, 1)
     hints = [f"Did you mean {near[0]}?"] if near else []
-    hints += ["REDUB_PLUGINS is set and hides all others."] if discovery.wishes() is not None else []
-    if discovery.wishes() is not None:
-        hints.append("REDUB_PLUGINS is set and hides all others.")
+    provided = {part for source in discovery.installed() for part in (source.point.name, source.name.removeprefix("redub-"))}
+    if discovery.wishes() is not None and name in provided:
+        hints.append("It is installed, but REDUB_PLUGINS hides it.")
     elif rules.is_name(name):
         hints.append(f"Install it:  pip install redub-{name}")
     raise PluginError(f"There is no generator {name!r}; installed: {', '.join(names)}.", " ".join(hints) or "See:  redub plugins")
