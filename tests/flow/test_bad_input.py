@@ -256,16 +256,18 @@ def test_a_plugin_that_raises_in_the_middle_is_named(work, demo_plan, bomb):
     assert "tensor 7 is out of range" in said
 
 
+LISTENING = """
+import runpy, signal
+# What is started in the background ignores Ctrl-C and hands that down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("redub", run_name="__main__")
+"""
+
+
 def start(work: Path, *more: object) -> subprocess.Popen[str]:
     """Start the real program with a slow encoder, in a process of its own."""
-    command = [sys.executable, "-m", "redub", *dub(work, "--set", "encode.preset=veryslow", "--json", *more)[1:]]
-
-    def listen() -> None:
-        # What runs in the background ignores Ctrl-C, and hands that down.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([str(part) for part in command], preexec_fn=None if os.name == "nt" else listen, **pipes)
+    command = [sys.executable, "-c", LISTENING, *dub(work, "--set", "encode.preset=veryslow", "--json", *more)[1:]]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(process: subprocess.Popen[str], stage: str) -> None:
