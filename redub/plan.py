@@ -70,7 +70,8 @@ class Plan:
         """Write the folder, whole or not at all.
 
         Returns:
-            Where the plan that was there is now, as ``FOLDER.old``; None if there was none.
+            Where the plan that was there is now, as ``FOLDER.old`` or, if that is taken, ``FOLDER.old-1``; None if there
+            was none.
 
         Raises:
             PlanError: The folder cannot be written, or it is something other than a plan.
@@ -140,6 +141,15 @@ def is_source(video: Path, source: Source) -> bool:
     return video.stat().st_size == source.size_bytes and fingerprint(video).sha256 == source.sha256
 
 
+def free_name(wanted: Path) -> Path:
+    """Return a path at which there is nothing: the wanted one, or with the first free number behind it."""
+    target, number = wanted, 0
+    while target.exists():
+        number += 1
+        target = wanted.with_name(f"{wanted.name}-{number}")
+    return target
+
+
 def is_plan(folder: Path) -> bool:
     """Say whether a folder is a plan, or what a killed or clumsy hand left of one."""
     names = {path.name for path in folder.iterdir()}
@@ -148,13 +158,11 @@ def is_plan(folder: Path) -> bool:
 
 def _put_in_place(fresh: Path, folder: Path) -> Path | None:
     """Rename a complete folder into place and the older one out of it: whenever this is killed, both are whole."""
-    old = folder.with_name(f"{folder.name}.old")
     retired = None
     if folder.exists():
         if not folder.is_dir() or not is_plan(folder):
             raise PlanError(f"{folder} exists and is not a plan.", "Name another folder with --plan, or move it away.")
-        shutil.rmtree(old, ignore_errors=True)
-        retired = folder.rename(old)
+        retired = folder.rename(free_name(folder.with_name(f"{folder.name}.old")))
     try:
         fresh.rename(folder)
     except OSError:

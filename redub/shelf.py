@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redub.config import Config
 from redub.errors import PlanError
-from redub.plan import Plan, is_plan, is_source
+from redub.plan import Plan, free_name, is_plan, is_source
 
 
 def folder_beside(video: Path) -> Path:
@@ -73,11 +73,7 @@ def find_plan(video: Path, folder: Path | None, config: Config, notices: list[st
 
 def set_aside(folder: Path, sha256: str) -> Path:
     """Rename another video's plan out of the way, and say where it is now."""
-    target = folder.with_name(f"{folder.name}.{sha256[:8]}")
-    number = 0
-    while target.exists():
-        number += 1
-        target = folder.with_name(f"{folder.name}.{sha256[:8]}-{number}")
+    target = free_name(folder.with_name(f"{folder.name}.{sha256[:8]}"))
     try:
         return folder.rename(target)
     except OSError as error:

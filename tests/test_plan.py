@@ -154,6 +154,16 @@ def test_saving_over_a_plan_keeps_the_old_one_whole(plan, tmp_path):
     assert len(Plan.load(tmp_path / "x" / "p.old").speaking) == 1
 
 
+def test_nothing_is_deleted_to_keep_an_old_plan(plan, tmp_path):
+    (tmp_path / "p.old").mkdir()
+    (tmp_path / "p.old" / "chapter1.txt").write_text("years of work")
+    plan.save(tmp_path / "p")
+    assert plan.save(tmp_path / "p") == tmp_path / "p.old-1"
+    assert plan.save(tmp_path / "p") == tmp_path / "p.old-2"
+    assert (tmp_path / "p.old" / "chapter1.txt").read_text() == "years of work"
+    assert Plan.load(tmp_path / "p.old-1").shots == plan.shots
+
+
 @pytest.mark.parametrize("left", [["arrays.npz"], ["timeline.png", "contact-sheet.png"], []])
 def test_what_is_left_of_a_plan_is_replaced(plan, tmp_path, left):
     (tmp_path / "p").mkdir()
