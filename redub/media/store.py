@@ -15,7 +15,7 @@ import numpy as np
 from redub.media.clock import as_ticks
 from redub.media.opening import open_input
 from redub.media.place import Part, clear_errors
-from redub.media.sound import open_speech
+from redub.media.sound import Resampler
 from redub.types import RGB, Doubles, Floats
 
 TIME_BASE = Fraction(1, 90_000)
@@ -82,6 +82,15 @@ def load_piece(path: Path) -> tuple[RGB, Doubles, Floats]:
         frames = list(container.decode(stream))
         pictures = np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
         times_s = np.array([float(frame.pts * stream.time_base) for frame in frames])
-    with open_speech(path, SOUND_RATE_HZ) as sound:
-        speech = sound.window(0, sound.samples)
-    return pictures, times_s, speech
+    return pictures, times_s, _load_sound(path)
+
+
+def _load_sound(path: Path) -> Floats:
+    """Return the sound from the file's own zero on; `open_speech` would begin at the first picture, which comes later."""
+    resampler = Resampler("flt", "mono", SOUND_RATE_HZ)
+    blocks: list[Floats] = []
+    with open_input(path) as container:
+        for frame in container.decode(audio=0):
+            blocks += [made.to_ndarray()[0] for made in resampler.push(frame)]
+    blocks += [made.to_ndarray()[0] for made in resampler.push(None)]
+    return np.concatenate(blocks)
