@@ -17,12 +17,15 @@ from redub.plugin.contract import (
     check_clip,
 )
 from redub.plugin.device import choose_device
+from redub.plugin.learning import Adapted, AdaptRequest, Piece, TrainRequest
 from redub.plugin.spec import hookimpl
 from redub.types import Blend
 from redub.weights import WeightFile
 
 __all__ = [
     "API",
+    "AdaptRequest",
+    "Adapted",
     "AudioWindow",
     "Blend",
     "Clip",
@@ -32,7 +35,9 @@ __all__ = [
     "LoadContext",
     "Mode",
     "Painted",
+    "Piece",
     "Region",
+    "TrainRequest",
     "WeightFile",
     "check_clip",
     "choose_device",

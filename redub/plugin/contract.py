@@ -1,4 +1,4 @@
-"""contract: what travels between redub and a generator plugin.  API 1.0.
+"""contract: what travels between redub and a generator plugin.  API 1.1.
 
 A plugin is data plus one method: frozen `GeneratorInfo` records say what it needs and promises, and
 `Generator.generate` paints.  Neither this module nor a declaration imports torch or cv2, so listing plugins is free.
@@ -25,7 +25,7 @@ from redub.errors import ShapeError
 from redub.types import RGB, Blend, Doubles, Floats
 from redub.weights import WeightFile
 
-API = (1, 0)
+API = (1, 1)
 
 
 class Region(StrEnum):
@@ -97,9 +97,9 @@ class GeneratorInfo:
     looks_at_mouth: bool = False
     """True only if what it paints depends on the mouth it is to replace, as ``echo`` does."""
     trainer: str = ""
-    """``module:function`` behind ``redub train``, if there is one."""
+    """``module:function`` behind ``redub train``, if there is one: takes a `TrainRequest`."""
     adapter: str = ""
-    """``module:function`` behind ``redub adapt``, if there is one."""
+    """``module:function`` behind ``redub adapt``, if there is one: takes an `AdaptRequest`, returns `Adapted`."""
     unavailable: str = ""
     """Why it cannot be loaded for now, in one sentence for the list, such as a network that is not built yet; empty
     once it can.  The factory says the same when it is asked."""
@@ -115,6 +115,8 @@ class LoadContext:
     weights: Mapping[str, Path] | None
     """Verified files by name; None asks for a tiny random model, for tests."""
     seed: int = 0
+    adapted: Path | None = None
+    """What the plugin's own adapter wrote for the speaker; None takes the weights as they are.  Since API 1.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -31,9 +31,10 @@ from redub.media import open_speech, open_video
 from redub.media.store import SOUND_RATE_HZ, load_piece, store_piece
 from redub.pipeline import analyse
 from redub.plan import Plan, fingerprint
+from redub.plugin import Piece
 from redub.progress import Tell, silent
 from redub.training.footage import Footage
-from redub.types import RGB, Doubles, Floats, Speaking
+from redub.types import Speaking
 
 VERSION = 1
 LEAD = Fraction(1, 2)
@@ -43,25 +44,6 @@ PIECE_FRAMES = 750
 LEAST_FRAMES = 12
 GRAIN = 4096
 """Landmarks are kept in this many steps of the crop's side."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Piece:
-    """Consecutive frames of one face, with the sound that belongs to them."""
-
-    name: str
-    speaker: str
-    is_held_out: bool
-    offset_s: float
-    """How much the sound is early against the lips; 0 as long as nothing has measured it."""
-    crops: RGB
-    """(T, S, S, 3)."""
-    points: Floats
-    """(T, 68, 2) in the unit square of the canonical crop."""
-    times_s: Doubles
-    """(T,) middles of the frames, counted from ``speech[0]``."""
-    speech: Floats
-    """(N,) mono at 16 kHz."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
