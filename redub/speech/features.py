@@ -72,10 +72,11 @@ def filter_energies(speech: Floats, starts: Ints, warp: float = 1.0) -> Doubles:
     """Return the sums of magnitudes under each of the 40 filters: (N,), (M,) -> (M, 40)."""
     place = starts[:, None] + np.arange(-1, LENGTH)
     inside = (place >= 0) & (place < len(speech))
-    samples = np.where(inside, speech[np.clip(place, 0, max(len(speech) - 1, 0))] if len(speech) else 0.0, 0.0) * INT16
+    given = speech[np.clip(place, 0, max(len(speech) - 1, 0))] if len(speech) else np.float32(0)
+    # Broken samples (no number, or without end) count as silence, like what lies outside.
+    samples = np.where(inside & np.isfinite(given), given, 0).astype(np.float64) * INT16
     emphasised = samples[:, 1:] - EMPHASIS * samples[:, :-1]
-    # A sum of products, so that broken samples (no number) spoil their own column only; they count as silence.
-    spectrum = np.abs(np.fft.rfft(np.nan_to_num(emphasised, nan=0.0, posinf=0.0, neginf=0.0) * np.hamming(LENGTH), FFT))
+    spectrum = np.abs(np.fft.rfft(emphasised * np.hamming(LENGTH), FFT))
     return np.asarray(spectrum @ _filters(round(warp, 4)))
 
 
