@@ -2,7 +2,7 @@
 
 A video, a folder of videos, or a manifest: a JSON list of ``{"file", "speaker", "split", "weights_ok"}``, of which only
 ``file`` is needed.  A manifest's test speakers and footage that must not enter weights are left out here, in one
-place, so that no training can reach them.
+place, also where a folder that is named as well holds them.
 """
 
 from __future__ import annotations
@@ -32,45 +32,81 @@ class Footage:
 def find_footage(named: Iterable[Path]) -> list[Footage]:
     """List the videos that files, folders and manifests name, each once.
 
+    What a manifest says of a video holds however else it is named.
+
     Raises:
         RedubError: A path is missing, a manifest is damaged or points out of its folder, or nothing is left.
     """
     found: dict[Path, Footage] = {}
-    for path in named:
-        for one in _expand(Path(path)):
-            found.setdefault(one.path.resolve(), one)
-    if not found:
+    left_out: set[Path] = set()
+    # A manifest knows more of a video than its name does.
+    for path in sorted(map(Path, named), key=lambda path: not _is_manifest(path)):
+        for one in _expand(path, left_out):
+            place = _place(one.path)
+            if place not in found or one.is_held_out:
+                found[place] = one
+    kept = [one for place, one in found.items() if place not in left_out]
+    if not kept:
         raise RedubError("There is no video to learn from.", f"Name videos, folders of them ({', '.join(sorted(SUFFIXES))}) or a manifest.")
-    return list(found.values())
+    return kept
 
 
-def _expand(path: Path) -> list[Footage]:
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() == ".json" and not path.is_dir()
+
+
+def _expand(path: Path, left_out: set[Path]) -> list[Footage]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file() and not _is_other(file))
         return [Footage(path=file, speaker=file.stem) for file in files]
     check_file(path, "footage")
-    if path.suffix.lower() == ".json":
-        return _read_manifest(path)
+    if _is_manifest(path):
+        return _read_manifest(path, left_out)
     return [Footage(path=path, speaker=path.stem)]
 
 
-def _read_manifest(path: Path) -> list[Footage]:
+def _is_other(file: Path) -> bool:
+    """Say whether a file is hidden, or lies in a pack: what is cut out already is no footage."""
+    return file.name.startswith(".") or any((folder / "pack.json").is_file() for folder in file.parents)
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    """Say whether a file is one that no user sees: unfinished, thrown away, or another system's notes."""
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+def _place(path: Path) -> Path:
+    """Return where a file really lies, by whatever links it is named."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        # Links in a ring, or a name that no system allows: there is no file to be found twice.
+        return path
+
+
+def _read_manifest(path: Path, left_out: set[Path]) -> list[Footage]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RedubError(f"The manifest {path} cannot be read: {error}.", "It is a JSON list of objects.") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise RedubError(f"The manifest {path} is not a list of objects.", 'Write  [{"file": "a.mp4", "speaker": "ann"}, ...]')
-    kept = [entry for entry in entries if entry.get("split", "train") in ("train", "val") and entry.get("weights_ok", True) is not False]
+    kept = [entry for entry in entries if _may_be_used(entry)]
+    left_out.update(_place(path.parent / str(entry.get("file"))) for entry in entries if not _may_be_used(entry))
     return [_entry(path, entry) for entry in kept]
+
+
+def _may_be_used(entry: dict[str, Any]) -> bool:
+    # Whatever is not plainly a yes is a no.
+    return entry.get("split", "train") in ("train", "val") and entry.get("weights_ok", True) is True
 
 
 def _entry(manifest: Path, entry: dict[str, Any]) -> Footage:
     name = entry.get("file")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name or "\0" in name:
         raise RedubError(f"An entry of the manifest {manifest} names no file.", 'Each has the form {"file": "a.mp4", "speaker": "ann"}.')
     file = manifest.parent / name
-    if not file.resolve().is_relative_to(manifest.parent.resolve()):
+    if not _place(file).is_relative_to(_place(manifest.parent)):
         raise RedubError(f"The manifest {manifest} names {name}, which lies outside its folder.", "Put the footage beside the manifest.")
     check_file(file, "footage")
-    return Footage(path=file, speaker=str(entry.get("speaker", file.stem)), is_held_out=entry.get("split") == "val")
+    return Footage(path=file, speaker=str(entry.get("speaker") or file.stem), is_held_out=entry.get("split") == "val")

@@ -1,0 +1,108 @@
+"""stock: footage, or packs of it -> the pieces that a trainer reads, and what there is in all.
+
+What is held out is decided here, once for every plugin: the pieces that a manifest says, or, where none says so, the end
+of every piece that is long enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from redub.errors import RedubError
+from redub.plugin import Piece
+from redub.training.pack import is_pack, read_pack
+
+TAIL_SHARE, TAIL_LEAST_FRAMES, TAIL_GAP_FRAMES = 0.1, 120, 12
+"""Where nothing is marked as held out, this share at the end of a piece is, if the piece is so long; the frames between
+it and what is learnt from are left out, since neighbouring frames are alike."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What there is to learn from."""
+
+    frames: int
+    """Of all pieces."""
+    held_out_frames: int
+    """Of those that are marked as held out."""
+    speakers: tuple[str, ...]
+    """Of what is learnt from, sorted."""
+    sha256: str
+    """Of the list of sources and pieces: another one means other footage."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def take_stock(packs: Sequence[Path]) -> Inventory:
+    """Count what packs hold, from their tables alone.
+
+    Raises:
+        RedubError: A table is damaged, or there is nothing to learn from.
+    """
+    frames, held_out, speakers, digest = 0, 0, set(), hashlib.sha256()
+    for pack in packs:
+        for path in sorted(pack.glob("*/source.json")):
+            try:
+                table = json.loads(path.read_text(encoding="utf-8"))
+                count = sum(int(piece["frames"]) for piece in table["pieces"])
+                speaker, is_held_out = str(table["speaker"]), bool(table["is_held_out"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise RedubError(f"{path.parent} is damaged: {error}.", "Delete this folder and make the pack again.") from error
+            digest.update(json.dumps([path.parent.name, table], sort_keys=True).encode())
+            frames += count
+            held_out += count * is_held_out
+            if count and not is_held_out:
+                speakers.add(speaker)
+    if not speakers:
+        raise RedubError("There is nothing to learn from: no face was found that speaks.", "Look at one of the videos with:  redub analyse")
+    return Inventory(frames=frames, held_out_frames=held_out, speakers=tuple(sorted(speakers)), sha256=digest.hexdigest())
+
+
+def piece_reader(packs: Sequence[Path], inventory: Inventory) -> Callable[[], Iterator[Piece]]:
+    """Return what reads all pieces, in the same order each time it is called."""
+
+    def read() -> Iterator[Piece]:
+        for pack in packs:
+            pieces = read_pack(pack)
+            yield from pieces if inventory.held_out_frames else hold_out_ends(pieces)
+
+    return read
+
+
+def hold_out_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Cut the end off each piece that is long enough, and hold it out."""
+    for piece in pieces:
+        count = len(piece.crops)
+        if count < TAIL_LEAST_FRAMES:
+            yield piece
+            continue
+        cut = count - round(TAIL_SHARE * count)
+        yield _part(piece, 0, cut - TAIL_GAP_FRAMES, f"{piece.name}", is_held_out=False)
+        yield _part(piece, cut, count, f"{piece.name}-end", is_held_out=True)
+
+
+def is_all_packs(named: Sequence[Path]) -> bool:
+    """Say whether what somebody named are packs.
+
+    Raises:
+        RedubError: Some are and some are not.
+    """
+    packs = [path for path in named if path.is_dir() and is_pack(path)]
+    if packs and len(packs) < len(named):
+        raise RedubError(f"{packs[0]} is a pack, and other footage is not.", "Pack the rest first:  redub pack VIDEO... -o FOLDER")
+    return bool(packs)
+
+
+def _part(piece: Piece, start: int, stop: int, name: str, *, is_held_out: bool) -> Piece:
+    times_s = np.ascontiguousarray(piece.times_s[start:stop])
+    return replace(
+        piece, name=name, is_held_out=is_held_out, crops=piece.crops[start:stop], points=piece.points[start:stop], times_s=times_s
+    )
