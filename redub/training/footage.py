@@ -57,7 +57,7 @@ def _is_manifest(path: Path) -> bool:
 
 def _expand(path: Path, left_out: set[Path]) -> list[Footage]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file() and not _is_other(file))
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file() and not _is_other(file, path))
         return [Footage(path=file, speaker=file.stem) for file in files]
     check_file(path, "footage")
     if _is_manifest(path):
@@ -65,14 +65,10 @@ def _expand(path: Path, left_out: set[Path]) -> list[Footage]:
     return [Footage(path=path, speaker=path.stem)]
 
 
-def _is_other(file: Path) -> bool:
+def _is_other(file: Path, folder: Path) -> bool:
     """Say whether a file is hidden, or lies in a pack: what is cut out already is no footage."""
-    return file.name.startswith(".") or any((folder / "pack.json").is_file() for folder in file.parents)
-
-
-def _is_hidden(file: Path, folder: Path) -> bool:
-    """Say whether a file is one that no user sees: unfinished, thrown away, or another system's notes."""
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+    is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return is_hidden or any((parent / "pack.json").is_file() for parent in file.parents)
 
 
 def _place(path: Path) -> Path:
