@@ -148,6 +148,11 @@ _EVEN, _NONE, _LESS = (1, 1, 1, 1), (0, 0, 0, 0), (1, 2, 1, 2)
 """Padding left, right, top, bottom.  The decoder grows by one where its map must meet the identity encoder's."""
 
 
+def _no_bias(layer: nn.Conv2d) -> None:
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
 class Decoder(nn.Module):
     """(B, 256) of speech and an `Identity` -> (B, 3, 109, 109) in 0..1."""
 
@@ -166,6 +171,13 @@ class Decoder(nn.Module):
         self.conv5_1 = _Up(c96, c64, _LESS, upsampling, skip=c)
         self.conv5_2 = nn.Conv2d(c64, c64 // 2, 3)
         self.conv5_3 = nn.Conv2d(c64 // 2, 3, 3)
+        # Without batch norm nothing else keeps the signal's size on its way up: with torch's usual, smaller weights the few
+        # numbers of speech die out before they meet the skips, and most units with them.
+        for layer in (self.conv8, self.conv3_2, self.conv5_2):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            _no_bias(layer)
+        nn.init.normal_(self.conv5_3.weight, std=0.02)
+        _no_bias(self.conv5_3)
 
     def shares(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the skips contribute, the same for all frames of a speaker."""
@@ -229,7 +241,7 @@ class Sharpener(nn.Module):
         final = steps[-1]
         assert isinstance(final, nn.Conv2d)
         nn.init.normal_(final.weight, std=1e-3)
-        nn.init.zeros_(final.bias if final.bias is not None else torch.zeros(1))
+        _no_bias(final)
 
     def forward(self, pictures: Tensor) -> Tensor:
         added: Tensor = self.steps(pictures)
