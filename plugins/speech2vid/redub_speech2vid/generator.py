@@ -1,19 +1,128 @@
-"""generator: a load context -> a generator; imported only when it is used."""
+"""generator: a load context -> a generator; imported only when it is used.
+
+It looks at the speech and at the stills, and at nothing else: not at the frames that it paints over.
+"""
 
 from __future__ import annotations
 
-from redub.errors import PluginError
-from redub.plugin import Generator, LoadContext
-from redub_speech2vid.plugin import INFO, UNAVAILABLE
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from redub.plugin import Clip, Generator, LoadContext, Painted, check_clip, choose_device
+from redub.speech.features import speech_windows
+from redub.training.checkpoint import read_tensors
+from redub.types import RGB
+from redub_speech2vid.model import Identity, Sharpener, Speech2Vid
+from redub_speech2vid.plugin import INFO
+from redub_speech2vid.weights import SHARPENER, network_from
+
+Network = TypeVar("Network", bound=nn.Module)
+
+BATCH = 8
+"""Frames go through the network so many at a time, the last ones filled up: other numbers may take other ways through the
+floating-point units, and a frame must not depend on where its video was cut."""
+SPEAKERS = 4
+"""So many speakers are remembered."""
+TINY = 1 / 16
 
 
 def load(context: LoadContext) -> Generator:
     """Load the generator.
 
     Raises:
-        PluginError: Always, as long as there is nothing to load.
+        RedubError: The weights cannot be read, or are not those of this network.
+        PluginError: There is no such device.
     """
-    raise PluginError(
-        f"The generator {INFO.name} has no trained weights yet, for {context.mode} or anything else. {UNAVAILABLE}",
-        "Use another one:  redub plugins",
-    )
+    device = choose_device(context.device)
+    if context.weights is None:
+        torch.manual_seed(context.seed)
+        return Speech2VidGenerator(Speech2Vid(width=TINY), None, device, context)
+    tensors, metadata = read_tensors(next(iter(context.weights.values())))
+    if context.adapted is not None:
+        tensors |= _adapted(context.adapted, tensors)
+    sharpener = None
+    if metadata.get("sharpen") == "1":
+        sharpener = Sharpener()
+        state = {name.removeprefix(SHARPENER): tensor.float() for name, tensor in tensors.items() if name.startswith(SHARPENER)}
+        sharpener.load_state_dict(state)
+    return Speech2VidGenerator(network_from(tensors, metadata), sharpener, device, context)
+
+
+def _adapted(path: Path, base: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what adaptation replaced."""
+    tensors, _ = read_tensors(path)
+    return {name: tensor for name, tensor in tensors.items() if name in base}
+
+
+class Speech2VidGenerator(Generator):
+    """Paints a talking face from speech and five stills."""
+
+    def __init__(self, network: Speech2Vid, sharpener: Sharpener | None, device: str, context: LoadContext) -> None:
+        self.device, self.mode = device, INFO.modes[context.mode]
+        self.type = torch.bfloat16 if has_bfloat16(device) else torch.float32
+        self.network = _ready(_fused(network.eval()), device, self.type)
+        # The last layer decides the colours: half precision would show as bands.
+        self.network.decoder.conv5_3.float()
+        self.sharpener = _ready(sharpener.eval(), device, self.type) if sharpener is not None else None
+        self._known: OrderedDict[bytes, Identity] = OrderedDict()
+
+    @torch.inference_mode()
+    def generate(self, clip: Clip) -> Painted:
+        check_clip(clip, INFO, self.mode)
+        identity = self._identity(clip.references)
+        windows = torch.from_numpy(speech_windows(clip.speech, clip.times_s))[:, None]
+        filled = torch.cat([windows, windows[-1:].expand(-len(windows) % BATCH, -1, -1, -1)])
+        pictures = [self._paint(part, identity) for part in filled.split(BATCH)]
+        return Painted(frames=np.concatenate(pictures)[: len(windows)])
+
+    def _paint(self, windows: Tensor, identity: Identity) -> RGB:
+        """(B, 1, 12, 35) -> (B, 109, 109, 3)."""
+        painted = self.network(windows.to(self.device, self.type), identity)
+        if self.sharpener is not None:
+            painted = self.sharpener(painted.to(self.type)).float()
+        levels = (painted * 255).round_().clamp_(0, 255).to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def _identity(self, references: RGB) -> Identity:
+        """Return what the network makes of the stills: the same for all frames of a speaker, so worked out once."""
+        key = hashlib.blake2b(np.ascontiguousarray(references).tobytes(), digest_size=16).digest()
+        if key not in self._known:
+            stills = torch.tensor(references).permute(0, 3, 1, 2).flatten(0, 1)[None]  # (1, 15, 112, 112)
+            stills = (stills.to(self.device).float() / 255).to(self.type)
+            self._known[key] = self.network.identify(stills.contiguous(memory_format=torch.channels_last)).expand(BATCH)
+            if len(self._known) > SPEAKERS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+    def close(self) -> None:
+        self._known.clear()
+
+
+def has_bfloat16(device: str) -> bool:
+    """Say whether a device computes in bfloat16 faster than in single precision."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Not public, and not in every version: without it single precision is right, only slower.
+    is_native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return kind == "cpu" and is_native is not None and bool(is_native())
+
+
+def _ready(network: Network, device: str, kind: torch.dtype) -> Network:
+    return network.to(device, kind, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _fused(network: Speech2Vid) -> Speech2Vid:
+    """Put each batch norm of the encoders into the convolution before it."""
+    for encoder in (network.audio, network.identity):
+        for name, layer in encoder.named_children():
+            setattr(encoder, name, nn.Sequential(fuse_conv_bn_eval(layer[0], layer[1]), nn.ReLU(inplace=True)))
+    return network

@@ -26,6 +26,7 @@ BATCH_NORM_EPS = 1e-4
 
 Skip = Literal["relu2", "pool1", "relu1"]
 Upsampling = Literal["bilinear", "transposed"]
+SKIP_NAMES: tuple[Skip, ...] = ("relu2", "pool1", "relu1")
 SKIPS: tuple[Skip, ...] = ("relu2", "pool1")
 """The paper leaves out earlier ones, with which the result stays too like the stills; its demo has ``relu1`` too."""
 
@@ -194,7 +195,8 @@ class Decoder(nn.Module):
         x = self.conv4(x, skips.get("pool1"))  # (B, 96, 53, 53)
         x = self.conv5_1(x, skips.get("relu1"))  # (B, 64, 107, 107)
         x = F.relu(self.conv5_2(F.pad(x, _LESS)))  # (B, 32, 108, 108)
-        return torch.sigmoid(self.conv5_3(F.pad(x, _LESS)))  # (B, 3, 109, 109)
+        # The last layer may be kept in single precision for finer colours.
+        return torch.sigmoid(self.conv5_3(F.pad(x, _LESS).to(self.conv5_3.weight.dtype)))  # (B, 3, 109, 109)
 
 
 class Speech2Vid(nn.Module):

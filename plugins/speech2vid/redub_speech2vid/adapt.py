@@ -1,0 +1,183 @@
+"""adapt: a person's own footage -> weights that paint this person.  What ``redub adapt`` does.
+
+The source shows its speaker talking, and where the true mouth is seen nothing has to be heard: the decoder learns to
+paint from the mouth's true shape (see `redub_speech2vid.codes`), through the same layer that took the audio feature's
+place in training.  So it learns the face and how the face moves, not the words.  The audio encoder is kept but for one
+gain a component, by which what it hears moves as far as this person does.
+
+The number of steps is fixed, and all chance comes from the seed, so the same footage gives the same weights.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from redub.faces.landmarks import mouth_openness
+from redub.media.place import Part
+from redub.plugin import Adapted, AdaptRequest, Piece, choose_device
+from redub.speech.features import speech_windows
+from redub.training.checkpoint import read_tensors, write_tensors
+from redub.training.course import autocast
+from redub_speech2vid.codes import COMPONENTS, Basis, mouth_shapes
+from redub_speech2vid.lessons import Painter, Teacher
+from redub_speech2vid.losses import focus_map, gradient_loss, image_loss
+from redub_speech2vid.model import OUTPUT_PX, STILLS, Identity, Speech2Vid
+from redub_speech2vid.weights import TEACHER, network_from
+
+STEPS, BATCH = 300, 12
+RATE, WARM_UP = 4e-4, 10
+CODE_NOISE = 0.03
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Percentiles of mouth openness that the stills show."""
+LEAST_GAIN, MOST_GAIN = 0.6, 1.7
+HALF_TRUST_FRAMES = 100
+"""With so many frames a measured gain counts half, and no gain the other half."""
+LEAST_FRAMES = 2 * STILLS
+
+
+def adapt(request: AdaptRequest) -> Adapted:
+    """Adapt Speech2Vid to one person.
+
+    Raises:
+        RedubError: The weights cannot be read, or the result cannot be written.
+    """
+    device = choose_device(request.device)
+    tensors, metadata = read_tensors(next(iter(request.weights.values())))
+    teaching = {name.removeprefix(TEACHER): tensor.float() for name, tensor in tensors.items() if name.startswith(TEACHER)}
+    if "fc.weight" not in teaching:
+        return Adapted(before=0.0, after=0.0, remark="These weights were trained without a teacher, which adapting needs.")
+    learnt_from = [piece for piece in request.pieces if not piece.is_held_out]
+    held_out = [piece for piece in request.pieces if piece.is_held_out]
+    if sum(len(piece.crops) for piece in learnt_from) < LEAST_FRAMES or not held_out:
+        return Adapted(before=0.0, after=0.0, remark="There is too little footage of this person to learn from.")
+    network = network_from(tensors, metadata).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    footage = _prepare(request.pieces, Basis(vectors=teaching["basis"].numpy(), scale=float(teaching["scale"])), device)
+    teacher = Teacher()
+    teacher.load_state_dict({name: teaching[name] for name in ("fc.weight", "fc.bias")})
+    painter = Painter(network, teacher.to(device))
+    before = _error(painter, footage)
+    steps = _learn(painter, footage, request)
+    after = _error(painter, footage)
+    changed = {f"decoder.{name}": tensor for name, tensor in network.decoder.state_dict().items()}
+    changed |= _tuned_ear(network, teaching, footage)
+    _write(request, changed, {**metadata, "adapted_steps": str(steps), "before": f"{before:.5f}", "after": f"{after:.5f}"})
+    return Adapted(before=before, after=after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Footage:
+    """A person's frames, ready to learn from."""
+
+    crops: Tensor
+    """(T, 3, 112, 112) uint8."""
+    codes: Tensor
+    """(T, COMPONENTS)."""
+    windows: Tensor
+    """(T, 1, 12, 35)."""
+    openness: np.ndarray  # type: ignore[type-arg]
+    learn: np.ndarray  # type: ignore[type-arg]
+    """Rows to learn from."""
+    held: np.ndarray  # type: ignore[type-arg]
+    device: str
+
+    def stills(self, random: np.random.Generator | None) -> Tensor:
+        """Return five stills of what is learnt from, of a random half of it or of all: (1, 15, 112, 112)."""
+        pool = self.learn if random is None else random.choice(self.learn, max(STILLS, len(self.learn) // 2), replace=False)
+        ranked = pool[np.argsort(self.openness[pool], kind="stable")]
+        chosen = ranked[np.rint(np.array(SHARES) * (len(ranked) - 1)).astype(int)]
+        return self.pictures(chosen).flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
+
+    def pictures(self, rows: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        """(B, 3, 112, 112) in 0..1."""
+        return self.crops[torch.from_numpy(rows)].to(self.device).float() / 255
+
+    def targets(self, rows: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        """(B, 3, 109, 109)."""
+        return self.pictures(rows)[:, :, 1 : 1 + OUTPUT_PX, 1 : 1 + OUTPUT_PX].contiguous(memory_format=torch.channels_last)
+
+
+def _prepare(pieces: tuple[Piece, ...] | list[Piece], basis: Basis, device: str) -> _Footage:
+    """Join the pieces; the resting face and the reach of the mouth are those of all of them."""
+    points = np.concatenate([piece.points for piece in pieces])
+    held = np.concatenate([np.full(len(piece.crops), piece.is_held_out) for piece in pieces])
+    windows = [speech_windows(piece.speech, piece.times_s + piece.offset_s) for piece in pieces]
+    return _Footage(
+        crops=torch.from_numpy(np.concatenate([piece.crops for piece in pieces])).permute(0, 3, 1, 2),
+        codes=torch.from_numpy(basis.encode(mouth_shapes(points))).to(device),
+        windows=torch.from_numpy(np.concatenate(windows))[:, None].to(device),
+        openness=mouth_openness(points), learn=np.flatnonzero(~held), held=np.flatnonzero(held), device=device,
+    )  # fmt: skip
+
+
+def _learn(painter: Painter, footage: _Footage, request: AdaptRequest) -> int:
+    """Teach the decoder this face; return the steps that were taken."""
+    random = np.random.default_rng(request.seed)
+    noise = torch.Generator().manual_seed(request.seed)
+    learnt = list(painter.decoder.parameters())
+    painter.requires_grad_(False)
+    painter.decoder.requires_grad_(True)
+    optimiser = torch.optim.AdamW(learnt, RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+    weight, began = focus_map().to(footage.device), time.monotonic()
+    for step in range(STEPS):
+        if request.limit_s is not None and time.monotonic() - began > request.limit_s:
+            return step
+        rate = RATE * min(1.0, (step + 1) / WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * step / STEPS))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        rows = random.choice(footage.learn, BATCH)
+        codes = footage.codes[torch.from_numpy(rows)]
+        codes = codes + CODE_NOISE * torch.randn(codes.shape, generator=noise).to(footage.device)
+        true = footage.targets(rows)
+        with autocast(footage.device, "auto"):
+            painted = painter(codes, painter.identify(footage.stills(random)).expand(len(rows)))
+        loss = image_loss(painted.float(), true, weight) + gradient_loss(painted.float(), true, weight)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        request.tell("adapt", step + 1, STEPS)
+    return STEPS
+
+
+def _error(painter: Painter, footage: _Footage) -> float:
+    """Return the loss over what is held out."""
+    weight, errors = focus_map().to(footage.device), []
+    with torch.inference_mode(), autocast(footage.device, "auto"):
+        identity: Identity = painter.identify(footage.stills(None))
+        for rows in np.array_split(footage.held, -(-len(footage.held) // 16)):
+            painted = painter(footage.codes[torch.from_numpy(rows)], identity.expand(len(rows))).float()
+            true = footage.targets(rows)
+            errors += [float(image_loss(painted, true, weight) + gradient_loss(painted, true, weight))] * len(rows)
+    return float(np.mean(errors))
+
+
+def _tuned_ear(network: Speech2Vid, teaching: dict[str, Tensor], footage: _Footage) -> dict[str, Tensor]:
+    """Return the layer that ends the audio encoder, with what it hears enlarged or lessened to this person's reach."""
+    head, bias = teaching["head.weight"][:COMPONENTS], teaching["head.bias"][:COMPONENTS]
+    gain = teaching.get("gain", torch.ones(COMPONENTS))
+    with torch.inference_mode():
+        hidden = torch.cat([network.audio.hidden(part).flatten(1) for part in footage.windows.split(256)]).cpu()
+    heard = (hidden @ head.T + bias) * gain
+    rows = torch.from_numpy(footage.learn)
+    ratio = footage.codes.cpu()[rows].std(0) / (heard[rows].std(0) + 1e-6)
+    trust = len(rows) / (len(rows) + HALF_TRUST_FRAMES)
+    gain = gain * (1 + trust * (ratio.clamp(LEAST_GAIN, MOST_GAIN) - 1))
+    weight = teaching["fc.weight"]
+    return {
+        "audio.fc7.0.weight": (weight @ (gain[:, None] * head))[:, :, None, None],
+        "audio.fc7.0.bias": weight @ (gain * bias) + teaching["fc.bias"],
+    }
+
+
+def _write(request: AdaptRequest, changed: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    part = Part(request.output)
+    try:
+        halves = {name: tensor.detach().cpu().contiguous().to(torch.float16) for name, tensor in changed.items()}
+        write_tensors(part.path, halves, metadata)
+        part.publish()
+    finally:
+        part.discard()
