@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Named = Annotated[
     list[Path],
-    typer.Argument(metavar="FOOTAGE...", help="Videos of people talking, folders of them, or manifests (JSON).", show_default=False),
+    typer.Argument(metavar="FOOTAGE", help="Videos of people talking, folders of them, or manifests (JSON).", show_default=False),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Videos that are looked at at a time.")]
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
@@ -31,7 +31,7 @@ def train(  # noqa: PLR0913  a command's options are its arguments
     footage: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FOOTAGE...", help="Videos of people talking, folders of them, manifests, or packs of them.", show_default=False
+            metavar="FOOTAGE", help="Videos of people talking, folders of them, manifests, or packs of them.", show_default=False
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The weights: FILE.safetensors.", show_default=False)],

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from redub.errors import RedubError
 from redub.media.place import Part
+from redub.plan import free_name
 
 KEPT = 2
 FORMAT = 1
@@ -48,7 +49,7 @@ def save_state(folder: Path, name: str, state: State) -> Path:
     """
     target = folder / f"{name}-{state.step:09d}.safetensors"
     tensors = {key: tensor.detach().to("cpu").contiguous() for key, tensor in state.tensors.items()}
-    metadata = {"format": str(FORMAT), "step": str(state.step), "facts": json.dumps(state.facts), "checksum": _checksum(tensors)}
+    metadata = {"format": str(FORMAT), "step": str(state.step), "facts": json.dumps(state.facts), "checksum": checksum(tensors)}
     part = Part(target)
     try:
         write_tensors(part.path, tensors, metadata)
@@ -101,6 +102,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise RedubError(f"The weights {path} cannot be read: {error}.", "Name a file of the kind .safetensors.") from error
 
 
+def set_aside(folder: Path, name: str) -> None:
+    """Move what a stage left into a folder of its own, so that it can be begun anew."""
+    journals = [path for path in (folder / f"{name}{ending}" for ending in (".jsonl", "-curves.png", "-sheet.png")) if path.exists()]
+    target = free_name(folder / "earlier" / name)
+    target.mkdir(parents=True)
+    for path in [*_files(folder, name), *journals]:
+        path.rename(target / path.name)
+
+
 def _files(folder: Path, name: str) -> list[Path]:
     """Return the checkpoints of this name, the newest first."""
     pattern = re.compile(re.escape(name) + r"-\d{9,}\.safetensors")
@@ -111,18 +121,18 @@ def _files(folder: Path, name: str) -> list[Path]:
 def _read(path: Path) -> State | None:
     try:
         tensors, metadata = read_tensors(path)
-        if metadata["format"] != str(FORMAT) or metadata["checksum"] != _checksum(tensors):
+        if metadata["format"] != str(FORMAT) or metadata["checksum"] != checksum(tensors):
             return None
         return State(step=int(metadata["step"]), tensors=tensors, facts=json.loads(metadata["facts"]))
     except (RedubError, KeyError, ValueError):
         return None
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    """A disk may return other bytes than it was given, and the file's own header would not tell."""
+def checksum(tensors: dict[str, Tensor]) -> str:
+    """Return what tells these tensors from others: a disk may return other bytes than it was given, and say nothing."""
     value = 0
     for name in sorted(tensors):
         value = zlib.crc32(name.encode(), value)
-        content: Any = tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy()
+        content: Any = tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         value = zlib.crc32(content, value)
     return f"{value:08x}"

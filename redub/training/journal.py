@@ -49,7 +49,7 @@ class Journal:
             file.write(json.dumps(row) + "\n")
         save_picture(draw_curves(self.rows, self.path.stem), self.curves)
         if picture is not None:
-            save_picture(Image.fromarray(picture), self.sheet)
+            save_rgb(picture, self.sheet)
 
 
 def draw_curves(rows: list[dict[str, Any]], title: str) -> Image.Image:
@@ -83,6 +83,11 @@ def save_picture(picture: Image.Image, target: Path) -> None:
         part.publish()
     finally:
         part.discard()
+
+
+def save_rgb(picture: RGB, target: Path) -> None:
+    """Like `save_picture`, for an array (H, W, 3)."""
+    save_picture(Image.fromarray(picture), target)
 
 
 def _series(rows: list[dict[str, Any]], name: str) -> list[tuple[float, float]]:

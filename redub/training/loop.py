@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from redub.ahead import ahead
 from redub.errors import RedubError
 from redub.progress import Tell, silent
-from redub.training.checkpoint import State, load_state, save_state
+from redub.training.checkpoint import State, load_state, save_state, set_aside
 from redub.training.course import Course, chance, make_optimiser, rate_at
 from redub.training.journal import OUTSIDE, Journal
 from redub.types import RGB
@@ -91,7 +91,15 @@ class Session:
     """Is told samples done, and in all as far as that can be said."""
 
 
-def learn(lesson: Lesson[Batch], course: Course, session: Session, settings: Mapping[str, Any] | None = None) -> Learnt:
+def learn(
+    lesson: Lesson[Batch],
+    course: Course,
+    session: Session,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    may_train: bool = True,
+    anew: bool = False,
+) -> Learnt:
     """Train a model, or go on with it; afterwards the model holds what is to be used.
 
     Args:
@@ -99,13 +107,16 @@ def learn(lesson: Lesson[Batch], course: Course, session: Session, settings: Map
         course: How long and how fast.
         session: Where and for how long.
         settings: What must not change within a training, as JSON holds it; a checkpoint with other values is refused.
+        may_train: Whether steps are taken; if not, the model gets what is there.
+        anew: Put a checkpoint with other settings aside and begin again, in place of refusing.
 
     Raises:
         RedubError: The loss is no number any more, or what is in the folder does not fit or cannot be read.
         KeyboardInterrupt: The user, or the system, asked to stop; a checkpoint has been written.
     """
     run = _Run(lesson, course, session, dict(settings or {}))
-    if run.share() < 1:
+    run.restore(anew=anew)
+    if may_train and run.share() < 1:
         run.go()
     if run.average:
         lesson.model.load_state_dict(run.average)
@@ -127,7 +138,32 @@ class _Run:
         self.values: dict[str, float] = {}
         self.best, self.waited, self.ended = math.inf, 0, False
         session.folder.mkdir(parents=True, exist_ok=True)
-        self._restore()
+
+    def restore(self, *, anew: bool) -> None:
+        """Take over the newest checkpoint, if there is one."""
+        state = load_state(self.session.folder, self.lesson.name)
+        if state is None:
+            return
+        facts = state.facts
+        differing = _differing({"seed": facts["seed"], **facts["settings"]}, {"seed": self.session.seed, **self.settings})
+        if differing and anew:
+            set_aside(self.session.folder, self.lesson.name)
+            return
+        if differing:
+            raise RedubError(
+                f"The stage {self.lesson.name} in {self.session.folder} was begun with {differing}.",
+                f"Name another --work, or begin this stage anew with  --set stage={self.lesson.name}",
+            )
+        device = next(self.lesson.model.parameters()).device
+        self.lesson.model.load_state_dict(state.part("model."))
+        for name, tensor in state.part("average.").items():
+            if name in self.average:
+                self.average[name].copy_(tensor)
+        self._restore_optimiser(state.part("optimiser."))
+        self.step, self.elapsed_s, self.values = state.step, facts["elapsed_s"], facts["values"]
+        self.sums = {name: torch.tensor(value, device=device) for name, value in facts["sums"].items()}
+        self.counted, self.waited, self.ended = facts["counted"], facts["waited"], facts["ended"]
+        self.best = math.inf if facts["best"] is None else facts["best"]
 
     def share(self) -> float:
         """Return how much of the training is done, in 0..1."""
@@ -259,23 +295,6 @@ class _Run:
         }  # fmt: skip
         save_state(self.session.folder, self.lesson.name, State(step=self.step, tensors=tensors, facts=facts))
 
-    def _restore(self) -> None:
-        state = load_state(self.session.folder, self.lesson.name)
-        if state is None:
-            return
-        facts = state.facts
-        self._compare({"seed": facts["seed"], **facts["settings"]}, {"seed": self.session.seed, **self.settings})
-        device = next(self.lesson.model.parameters()).device
-        self.lesson.model.load_state_dict(state.part("model."))
-        for name, tensor in state.part("average.").items():
-            if name in self.average:
-                self.average[name].copy_(tensor)
-        self._restore_optimiser(state.part("optimiser."))
-        self.step, self.elapsed_s, self.values = state.step, facts["elapsed_s"], facts["values"]
-        self.sums = {name: torch.tensor(value, device=device) for name, value in facts["sums"].items()}
-        self.counted, self.waited, self.ended = facts["counted"], facts["waited"], facts["ended"]
-        self.best = math.inf if facts["best"] is None else facts["best"]
-
     def _restore_optimiser(self, memories: dict[str, Tensor]) -> None:
         parameters = self._parameters()
         restored: dict[int, dict[str, Tensor]] = {}
@@ -290,14 +309,19 @@ class _Run:
     def _parameters(self) -> list[nn.Parameter]:
         return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
 
-    def _compare(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-        differing = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
-        if differing:
-            shown = ", ".join(f"{name} {found.get(name)!r} and not {wanted.get(name)!r}" for name in differing[:4])
-            raise RedubError(
-                f"The stage {self.lesson.name} in {self.session.folder} was begun with {shown}.",
-                f"Name another --work, or begin this stage anew with  --set stage={self.lesson.name}",
-            )
+
+def _differing(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Say in which values two sets of settings differ, the first few of them; nothing if in none."""
+    found, wanted = _flat(found), _flat(wanted)
+    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    return ", ".join(f"{name} {found.get(name)!r} and not {wanted.get(name)!r}" for name in names[:4])
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from redub.errors import RedubError
 from redub.plugin import Piece
 from redub.training.pack import is_pack, read_pack
 
-TAIL_SHARE, TAIL_LEAST_FRAMES, TAIL_GAP_FRAMES = 0.1, 120, 12
+TAIL_SHARE, TAIL_LEAST_FRAMES, TAIL_GAP_FRAMES = 0.15, 200, 8
 """Where nothing is marked as held out, this share at the end of a piece is, if the piece is so long; the frames between
 it and what is learnt from are left out, since neighbouring frames are alike."""
 
@@ -45,17 +45,22 @@ def take_stock(packs: Sequence[Path]) -> Inventory:
     """Count what packs hold, from their tables alone.
 
     Raises:
-        RedubError: A table is damaged, or there is nothing to learn from.
+        RedubError: A table is damaged, there is nothing to learn from, or the same video is both learnt from and held out.
     """
     frames, held_out, speakers, digest = 0, 0, set(), hashlib.sha256()
+    seen: dict[str, bool] = {}
     for pack in packs:
-        for path in sorted(pack.glob("*/source.json")):
+        # A name with a dot is an unfinished one's.
+        for path in sorted(path for path in pack.glob("*/source.json") if not path.parent.name.startswith(".")):
             try:
                 table = json.loads(path.read_text(encoding="utf-8"))
                 count = sum(int(piece["frames"]) for piece in table["pieces"])
                 speaker, is_held_out = str(table["speaker"]), bool(table["is_held_out"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise RedubError(f"{path.parent} is damaged: {error}.", "Delete this folder and make the pack again.") from error
+            # A folder's name ends in the video's own sha256.
+            if seen.setdefault(path.parent.name.rpartition("-")[2], is_held_out) != is_held_out:
+                raise RedubError(f"{path.parent.name} is there twice, held out and not.", "Correct the manifest, or leave one pack out.")
             digest.update(json.dumps([path.parent.name, table], sort_keys=True).encode())
             frames += count
             held_out += count * is_held_out
@@ -85,8 +90,9 @@ def hold_out_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
             yield piece
             continue
         cut = count - round(TAIL_SHARE * count)
-        yield _part(piece, 0, cut - TAIL_GAP_FRAMES, f"{piece.name}", is_held_out=False)
-        yield _part(piece, cut, count, f"{piece.name}-end", is_held_out=True)
+        yield _part(piece, 0, cut - TAIL_GAP_FRAMES, piece.name, is_held_out=False)
+        # Behind its end the next piece may go on.
+        yield _part(piece, cut, count - TAIL_GAP_FRAMES, f"{piece.name}-end", is_held_out=True)
 
 
 def is_all_packs(named: Sequence[Path]) -> bool:

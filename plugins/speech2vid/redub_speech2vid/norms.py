@@ -1,0 +1,72 @@
+"""norms: a decoder -> one with batch norms, which learns several times as fast, and back to the plain one.
+
+The paper's decoder has no batch norms, and without them its deep, narrow beginning learns slowly.  While it learns it gets
+one behind each convolution; afterwards they are multiplied into the convolutions, so that what is used is the paper's.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from redub_speech2vid.model import _LESS, BATCH_NORM_EPS, Decoder, Identity, _Up
+
+NAMES = ("conv8", "conv1_1", "conv1_2", "conv1_3", "conv2", "conv3_1", "conv3_2", "conv4", "conv5_1", "conv5_2")
+
+
+class NormedDecoder(nn.Module):
+    """Takes and paints what its plain `Decoder` does.
+
+    Args:
+        plain: Its weights are learnt; upsampled bilinearly, since what a transposed convolution is padded with has no norm.
+    """
+
+    def __init__(self, plain: Decoder) -> None:
+        super().__init__()
+        self.plain = plain
+        self.norms = nn.ModuleDict({name: nn.BatchNorm2d(len(getattr(plain, name).bias), eps=BATCH_NORM_EPS) for name in NAMES})
+        for norm in self.norms.values():
+            _do_nothing(norm)
+
+    def shares(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.plain.shares(maps)
+
+    def forward(self, speech: Tensor, identity: Identity) -> Tensor:
+        skips = identity.skips
+        x = torch.cat([speech, identity.feature], 1)[..., None, None]  # (B, 512, 1, 1)
+        for name in ("conv8", "conv1_1", "conv1_2", "conv1_3", "conv2"):
+            x = self._step(name, x)  # 1, 2, 4, 6, 12 px
+        x = self._step("conv3_1", x, skips.get("relu2"))  # (B, 256, 24, 24)
+        x = self._step("conv3_2", x)  # (B, 96, 26, 26)
+        x = self._step("conv4", x, skips.get("pool1"))  # (B, 96, 53, 53)
+        x = self._step("conv5_1", x, skips.get("relu1"))  # (B, 64, 107, 107)
+        x = self._step("conv5_2", F.pad(x, _LESS))  # (B, 32, 108, 108)
+        return torch.sigmoid(self.plain.conv5_3(F.pad(x, _LESS)))  # (B, 3, 109, 109)
+
+    def fold(self) -> None:
+        """Multiply the norms into the plain decoder; this one then paints as before, its norms doing nothing."""
+        with torch.no_grad():
+            for name, norm in self.norms.items():
+                assert isinstance(norm, nn.BatchNorm2d)
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                layer = getattr(self.plain, name)
+                scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+                layer.weight.mul_(scale[:, None, None, None])
+                layer.bias.sub_(norm.running_mean).mul_(scale).add_(norm.bias)
+                _do_nothing(norm)
+
+    def _step(self, name: str, x: Tensor, share: Tensor | None = None) -> Tensor:
+        layer = getattr(self.plain, name)
+        x = layer._convolve(x, slice(layer.skip, None), layer.bias) if isinstance(layer, _Up) else layer(x)
+        return F.relu(self.norms[name](x if share is None else x + share))
+
+
+def _do_nothing(norm: nn.Module) -> None:
+    """Make a batch norm return what it is given, once it keeps its statistics."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    norm.reset_running_stats()
+    with torch.no_grad():
+        norm.weight.fill_((1.0 + norm.eps) ** 0.5)
+        norm.bias.zero_()

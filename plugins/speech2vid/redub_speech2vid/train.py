@@ -1,0 +1,237 @@
+"""train: a request -> weights.  What ``redub train speech2vid`` does.
+
+Each stage is learnt by the same loop, with checkpoints of its own: a run that was stopped goes on with the stage it was
+in, and one stage can be learnt anew without the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from redub.errors import RedubError
+from redub.plugin import TrainRequest, choose_device
+from redub.training.checkpoint import checksum
+from redub.training.course import Course, chance
+from redub.training.journal import save_rgb
+from redub.training.loop import Learnt, Lesson, Session, learn
+from redub.version import VERSION
+from redub_speech2vid.codes import Basis, fit_basis, mirrored, mouth_shapes
+from redub_speech2vid.content import Reader, load_vgg, random_vgg, start_identity
+from redub_speech2vid.desk import Desk, held_out, sheet
+from redub_speech2vid.draws import Drawer
+from redub_speech2vid.ear import Ear, ear_lesson, find_gain, fold
+from redub_speech2vid.lessons import Content, Painter, Teacher, joint_lesson, mouth_lesson, paint_heard, reader_lesson
+from redub_speech2vid.model import STILLS, Sharpener, Speech2Vid
+from redub_speech2vid.norms import NormedDecoder
+from redub_speech2vid.pictures import Mouths
+from redub_speech2vid.recipe import StageName, choose_recipe, in_epochs, stage_limit_s, uses_reader, what_matters
+from redub_speech2vid.samples import Samples, collect
+from redub_speech2vid.sharpen import sharpen_lesson
+from redub_speech2vid.weights import SHARPENER, TEACHER, Base, read_base, shape_facts, write_weights
+
+BASIS_SHAPES = 200_000
+"""Shapes that the components are found from, at most."""
+
+
+def train(request: TrainRequest) -> None:
+    """Train Speech2Vid; write the weights once all stages of the recipe are complete.
+
+    Raises:
+        ConfigError: A setting has an unknown name or an impossible value.
+        RedubError: There is nothing to learn from, or the work folder does not fit.
+    """
+    recipe = choose_recipe(request.recipe, request.settings)
+    device = choose_device(request.device)
+    base = read_base(request.base, recipe) if request.base is not None else None
+    samples = collect(request.pieces, request.work / "samples", recipe.samples, request.seed, request.tell)
+    drawer = Drawer(samples, recipe.draw)
+    if not len(drawer.rows):
+        raise RedubError("Every piece of the footage is too short to learn from.", "Name longer footage, or lower draw.gap_frames.")
+    basis = (base.basis() if base is not None else None) or _find_basis(samples)
+    desk = Desk(recipe=recipe, samples=samples, mouths=Mouths(samples, basis), drawer=drawer, device=device, seed=request.seed)
+    training = _Training(request=request, desk=desk, basis=basis, base=base, parts=_make_parts(desk, base))
+    for stage in recipe.stages:
+        training.run(stage)
+    if all(learnt.is_complete for learnt in training.learnt.values()):
+        training.write()
+
+
+def _find_basis(samples: Samples) -> Basis:
+    """Find the components of the mouth's shape in what is learnt from, and in a mirror."""
+    stretches = samples.learnt_from
+    step = max(1, sum(map(len, stretches)) // BASIS_SHAPES)
+    points = [np.asarray(samples.points[one.start : one.stop]) for one in stretches]
+    return fit_basis(mouth_shapes(side)[::step] for part in points for side in (part, mirrored(part)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """Everything that is learnt in some stage."""
+
+    network: Speech2Vid
+    teacher: Teacher
+    ear: Ear
+    reader: Reader
+    sharpener: Sharpener
+    content: Content
+
+
+def _make_parts(desk: Desk, base: Base | None) -> _Parts:
+    """Make all networks, from the seed or from a base."""
+    recipe = desk.recipe
+    torch.manual_seed(chance(desk.seed, "start"))
+    network = Speech2Vid(skips=recipe.skips, upsampling=recipe.upsampling, width=recipe.width)
+    teacher, ear, reader, sharpener = Teacher(), Ear(network.audio, recipe.ear.dropout), Reader(), Sharpener()
+    vgg = load_vgg(Path(recipe.loss.vggface), recipe.loss.vggface_input) if recipe.loss.vggface else None
+    if recipe.identity == "vggface" and vgg is not None:
+        start_identity(network.identity, vgg)
+    if base is not None:
+        network.load_state_dict(base.network)
+        if "fc.weight" in base.teacher:
+            teacher.load_state_dict({name: base.teacher[name] for name in ("fc.weight", "fc.bias")})
+            ear.head.load_state_dict({name: base.teacher[f"head.{name}"] for name in ("weight", "bias")})
+        if base.sharpener:
+            sharpener.load_state_dict(base.sharpener)
+    choices: dict[str, Callable[[], Content]] = {
+        "reader": lambda: reader, "vggface": lambda: vgg, "random": lambda: random_vgg(desk.seed), "none": lambda: None,
+    }  # fmt: skip
+    for part in (network, teacher, ear, reader, sharpener):
+        part.to(desk.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _Parts(
+        network=network, teacher=teacher, ear=ear, reader=reader, sharpener=sharpener, content=choices[recipe.loss.content]()
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Training:
+    """A training in progress."""
+
+    request: TrainRequest
+    desk: Desk
+    basis: Basis
+    base: Base | None
+    parts: _Parts
+    learnt: dict[StageName, Learnt] = field(default_factory=dict)
+    extra: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Of the teacher: the gain of what is heard."""
+
+    def run(self, stage: StageName) -> None:
+        """Learn a stage, or take over what is there of it."""
+        recipe, request = self.desk.recipe, self.request
+        is_wanted = recipe.stage in ("", stage)
+        for needed in self._needed(stage) if is_wanted else ():
+            if needed in self.learnt and not self.learnt[needed].is_complete:
+                hint = f"Learn it first:  --set stage={needed}"
+                raise RedubError(f"The stage {stage} needs the stage {needed}, which is not complete.", hint)
+        if stage == "joint" and "ear" in self.learnt:
+            self._join()
+        lesson, course = self._lesson(stage)
+        session = Session(
+            folder=request.work, seed=request.seed, limit_s=stage_limit_s(recipe, stage, request.limit_s), tell=request.tell
+        )  # fmt: skip
+        self.learnt[stage] = learn(
+            lesson, course, session, self._settings(stage), may_train=is_wanted, anew=recipe.stage == stage
+        )  # fmt: skip
+
+        if stage == "mouth" and isinstance(lesson.model.decoder, NormedDecoder):
+            lesson.model.decoder.fold()
+
+    def _needed(self, stage: StageName) -> tuple[StageName, ...]:
+        reader: tuple[StageName, ...] = ("reader",) if uses_reader(self.desk.recipe) else ()
+        return {"mouth": reader, "joint": (*reader, "mouth", "ear")}.get(stage, ())
+
+    def _lesson(self, stage: StageName) -> tuple[Lesson[Any], Course]:
+        desk, parts, recipe = self.desk, self.parts, self.desk.recipe
+        if stage == "reader":
+            return reader_lesson(desk, parts.reader), recipe.reader
+        if stage == "mouth":
+            normed = NormedDecoder(parts.network.decoder).to(desk.device) if recipe.norms else None
+            return mouth_lesson(desk, Painter(parts.network, parts.teacher, normed), parts.content), recipe.mouth
+        if stage == "ear":
+            return ear_lesson(desk, parts.ear), recipe.ear
+        if stage == "joint":
+            course = in_epochs(recipe.joint, len(desk.drawer.rows))
+            return joint_lesson(desk, parts.network, parts.content, course), course
+        return sharpen_lesson(desk, parts.sharpener), recipe.sharpen
+
+    def _settings(self, stage: StageName) -> dict[str, Any]:
+        """Return what must not change once a stage has begun: its values, and what it stands on."""
+        facts = what_matters(self.desk.recipe, stage)
+        facts["samples_there"] = len(self.desk.drawer.rows)
+        if stage in ("mouth", "ear"):
+            facts["basis"] = checksum({"basis": torch.from_numpy(self.basis.vectors)})
+        if stage in ("mouth", "joint") and isinstance(self.parts.content, nn.Module):
+            facts["content"] = checksum(dict(self.parts.content.state_dict()))
+        if self.base is not None and stage != "reader":
+            facts["base"] = checksum(self.base.network)
+        return json.loads(json.dumps(facts))  # type: ignore[no-any-return]
+
+    def _join(self) -> None:
+        """Give the network its ear."""
+        gain = find_gain(self.desk, self.parts.ear)
+        fold(self.parts.ear, self.parts.teacher, gain)
+        self.extra["gain"] = gain
+
+    def write(self) -> None:
+        """Put the parts together, show what they paint, and write the weights."""
+        recipe, parts, desk = self.desk.recipe, self.parts, self.desk
+        if "ear" in self.learnt and "joint" not in self.learnt:
+            self._join()
+        parts.network.eval()
+        found = _show_result(desk, parts.network, self.request.work)
+        tensors = dict(parts.network.state_dict())
+        if "mouth" in self.learnt:
+            tensors |= self._teacher()
+        if "sharpen" in self.learnt:
+            tensors |= {SHARPENER + name: tensor for name, tensor in parts.sharpener.state_dict().items()}
+        speakers = {one.speaker for one in desk.samples.learnt_from}
+        metadata = {
+            **shape_facts(recipe), "stills": str(STILLS), "sharpen": "1" if recipe.sharpens and "sharpen" in self.learnt else "0",
+            "recipe": self.request.recipe or "own", "settings": json.dumps(dict(self.request.settings)), "seed": str(desk.seed),
+            "steps": ",".join(f"{name}:{learnt.step}" for name, learnt in self.learnt.items()), "redub": VERSION,
+            "speakers": str(len(speakers)), "frames": str(sum(map(len, desk.samples.learnt_from))),
+            "footage_sha256": _footage(desk.samples),
+            **{f"held_out_{name}": f"{value:.4g}" for name, value in found.items()},
+        }  # fmt: skip
+        write_weights(self.request.output, tensors, metadata)
+
+    def _teacher(self) -> dict[str, torch.Tensor]:
+        parts = self.parts
+        tensors = {"fc.weight": parts.teacher.fc.weight, "fc.bias": parts.teacher.fc.bias}
+        tensors |= {"basis": torch.from_numpy(self.basis.vectors), "scale": torch.tensor(self.basis.scale)}
+        tensors |= {"head.weight": parts.ear.head.weight, "head.bias": parts.ear.head.bias}
+        return {TEACHER + name: tensor for name, tensor in {**tensors, **self.extra}.items()}
+
+
+def _show_result(desk: Desk, network: Speech2Vid, folder: Path) -> dict[str, float]:
+    """Paint held-out pieces from their sound, and as a check from sound that is not theirs; keep sheet and numbers."""
+    shown = held_out(desk)
+    if not shown:
+        return {}
+    with torch.no_grad(), desk.autocast():
+        heard = [paint_heard(desk, network, one).float() for one in shown]
+        swapped = [paint_heard(desk, network, one, shift=len(one.rows) // 2).float() for one in shown]
+    values = {
+        name: float(np.mean([float(((painted - one.true) ** 2).mean()) * 255**2 for painted, one in zip(kind, shown, strict=True)]))
+        for name, kind in (("mse", heard), ("mse_with_other_sound", swapped))
+    }
+    picture = sheet(desk, shown, heard)
+    if picture is not None:
+        save_rgb(picture, folder / "result-sheet.png")
+    (folder / "result.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
+    return values
+
+
+def _footage(samples: Samples) -> str:
+    """Return the sha256 of the list of what there is."""
+    rows = [[one.name, one.speaker, one.is_held_out, len(one)] for one in samples.stretches]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
