@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from redub.errors import PluginError
 from redub.plugin import Clip, Generator, LoadContext, Painted, check_clip, choose_device
 from redub.speech.features import speech_windows
 from redub.training.checkpoint import read_tensors
@@ -30,7 +31,7 @@ BATCH = 8
 floating-point units, and a frame must not depend on where its video was cut."""
 SPEAKERS = 4
 """So many speakers are remembered."""
-TINY = 1 / 16
+TINY, CONTRAST = 1 / 16, 100.0
 
 
 def load(context: LoadContext) -> Generator:
@@ -38,27 +39,51 @@ def load(context: LoadContext) -> Generator:
 
     Raises:
         RedubError: The weights cannot be read, or are not those of this network.
-        PluginError: There is no such device.
+        PluginError: There are no weights, adapted ones do not belong to them, or there is no such device.
     """
     device = choose_device(context.device)
     if context.weights is None:
-        torch.manual_seed(context.seed)
-        return Speech2VidGenerator(Speech2Vid(width=TINY), None, device, context)
+        return Speech2VidGenerator(_tiny(context.seed), None, device, context)
+    if not context.weights:
+        said = f"The generator {INFO.name} has no trained weights yet, for {context.mode} or anything else."
+        raise PluginError(said, "Use another one:  redub plugins")
     tensors, metadata = read_tensors(next(iter(context.weights.values())))
     if context.adapted is not None:
         tensors |= _adapted(context.adapted, tensors)
     sharpener = None
     if metadata.get("sharpen") == "1":
-        sharpener = Sharpener()
-        state = {name.removeprefix(SHARPENER): tensor.float() for name, tensor in tensors.items() if name.startswith(SHARPENER)}
-        sharpener.load_state_dict(state)
+        sharpener = _sharpener({name.removeprefix(SHARPENER): tensor for name, tensor in tensors.items() if name.startswith(SHARPENER)})
     return Speech2VidGenerator(network_from(tensors, metadata), sharpener, device, context)
+
+
+def _tiny(seed: int) -> Speech2Vid:
+    # What others draw does not depend on whether a generator was loaded before.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Speech2Vid(width=TINY)
+    with torch.no_grad():
+        # Untrained it paints an even gray, in which no fault would be seen.
+        network.decoder.conv5_3.weight *= CONTRAST
+    return network
 
 
 def _adapted(path: Path, base: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return what adaptation replaced."""
     tensors, _ = read_tensors(path)
-    return {name: tensor for name, tensor in tensors.items() if name in base}
+    strange = next((name for name, tensor in tensors.items() if name not in base or tensor.shape != base[name].shape), None)
+    if strange is not None:
+        said = f"{path.name} was adapted from other weights: it has another {strange}."
+        raise PluginError(said, "Adapt anew:  redub adapt VIDEO --force")
+    return tensors
+
+
+def _sharpener(tensors: dict[str, Tensor]) -> Sharpener:
+    try:
+        sharpener = Sharpener(channels=len(tensors["steps.0.weight"]), layers=sum(name.endswith(".weight") for name in tensors))
+        sharpener.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except (KeyError, RuntimeError) as error:
+        raise PluginError("The weights are to sharpen, but do not hold a whole network for it.", "Get the weights again.") from error
+    return sharpener
 
 
 class Speech2VidGenerator(Generator):
@@ -86,7 +111,8 @@ class Speech2VidGenerator(Generator):
         """(B, 1, 12, 35) -> (B, 109, 109, 3)."""
         painted = self.network(windows.to(self.device, self.type), identity)
         if self.sharpener is not None:
-            painted = self.sharpener(painted.to(self.type)).float()
+            # What is added may be coarse; the sum may not.
+            painted = painted + self.sharpener.steps(painted.to(self.type)).float()
         levels = (painted * 255).round_().clamp_(0, 255).to(torch.uint8)
         return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 

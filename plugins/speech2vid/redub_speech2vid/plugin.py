@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 
-from redub.plugin import AudioWindow, Blend, ClipLimits, GeneratorInfo, Mode, Region, hookimpl
+from redub.plugin import AudioWindow, Blend, ClipLimits, GeneratorInfo, Mode, Region, WeightFile, hookimpl
+from redub.speech.features import RATE_HZ, SPAN
 
-UNAVAILABLE = "Its network is not built yet and no weights are trained."
+WEIGHTS: tuple[WeightFile, ...] = ()
+UNAVAILABLE = "No weights are trained yet."
+# Once there are: put the file beside this one, name it in WEIGHTS with package="redub_speech2vid", and empty UNAVAILABLE.
 
 INFO = GeneratorInfo(
     name="speech2vid",
     summary="Paints any speaker's mouth from five stills and 0.35 s of sound (Jamaludin, Chung, Zisserman 2019).",
-    api=(1, 0),
+    api=(1, 1),
     licence="Apache-2.0",
     region=Region.FACE,
     # The network paints one px less at the top and left and two less at the bottom and right than it reads.
-    modes={Blend.POISSON: Mode(input_px=112, output_px=109, output_offset_px=1)},
-    frame_rate_hz=Fraction(25),
-    audio=AudioWindow(rate_hz=16000, before_s=0.175, after_s=0.175),
+    modes={Blend.POISSON: Mode(input_px=112, output_px=109, output_offset_px=1, weights=WEIGHTS)},
+    # It paints single frames, each from the sound around its own middle, so any frame rate is right.
+    frame_rate_hz=None,
+    # 35 columns of 25 ms, one each 10 ms; pre-emphasis needs one more sample before the first.
+    audio=AudioWindow(rate_hz=RATE_HZ, before_s=(SPAN / 2 + 1) / RATE_HZ, after_s=SPAN / 2 / RATE_HZ),
     clip=ClipLimits(max_frames=64),
     references=5,
     factory="redub_speech2vid.generator:load",
+    trainer="redub_speech2vid.train:train",
+    adapter="redub_speech2vid.adapt:adapt",
     unavailable=UNAVAILABLE,
 )
 
