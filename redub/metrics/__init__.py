@@ -1,1 +1,13 @@
-"""metrics: is it good?"""
+"""metrics: is it good?  What ``redub evaluate`` measures, as a library."""
+
+from redub.metrics.evaluation import Load, Protocol, evaluate
+from redub.metrics.page import compare, markdown, write_page
+from redub.metrics.profile import Profile, mean_profile
+from redub.metrics.recordings import Recording, find_recordings
+from redub.metrics.report import Report
+from redub.metrics.takes import Take
+
+__all__ = [
+    "Load", "Profile", "Protocol", "Recording", "Report", "Take",
+    "compare", "evaluate", "find_recordings", "markdown", "mean_profile", "write_page",
+]  # fmt: skip

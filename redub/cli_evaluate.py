@@ -1,0 +1,119 @@
+"""cli_evaluate: ``redub evaluate``, the command that measures how good a generator is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from redub.errors import MediaError
+from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption
+
+if TYPE_CHECKING:
+    from redub.choices import Blend
+    from redub.config import Config
+    from redub.metrics import Profile, Recording, Report
+    from redub.progress import Tell
+
+
+class Protocol(StrEnum):
+    """As `redub.metrics.Protocol`, which is too heavy to import for a help text."""
+
+    OWN = "own"
+    DUB = "dub"
+    BOTH = "both"
+
+
+def evaluate(  # noqa: PLR0913  a command's options are its arguments
+    footage: Annotated[
+        list[Path], typer.Argument(metavar="FOOTAGE...", help="Videos, or manifests of videos with their speakers.", show_default=False)
+    ],
+    generator: Generator = "speech2vid",
+    protocol: Annotated[
+        Protocol, typer.Option("--protocol", help="Paint clips with their own sound, with another clip's of the speaker, or both.")
+    ] = Protocol.BOTH,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report as Markdown.", show_default=False)
+    ] = None,
+    force: Force = False,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", metavar="NAME", help="What of a manifest; again for more.", show_default="test")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", metavar="JSON", help="The mean course of the mouth in training.", show_default=False)
+    ] = None,
+    blend: BlendOption = None,
+    device: Device = "auto",
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how good a generator is: how the mouth follows the speech, the picture, and the mouth without speech."""
+    # They are the command line's, which itself lists this command.
+    from redub.cli import _friendly, _print_json, _progress, _settings
+
+    with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
+        from redub.metrics import Profile, find_recordings, write_page
+
+        if output is not None:
+            _check_target(output, force=force)
+        course = Profile.read(profile) if profile is not None else None
+        recordings = find_recordings(footage, split or ["test"])
+        chosen = _settings(config, settings, None)
+        report = _measure(recordings, generator, chosen, _Wish(protocol=protocol, blend=blend, device=device, profile=course), tell)
+        if output is not None:
+            write_page(report, output)
+    if as_json:
+        _print_json(report.table())
+    elif not quiet:
+        _print(report)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    protocol: Protocol
+    blend: Blend | None
+    device: str
+    profile: Profile | None
+
+
+def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish, tell: Tell) -> Report:
+    """Load a generator and measure it; of the blendings it gets the wanted one, or else its first."""
+    from redub import metrics
+    from redub.plugin import manager
+    from redub.stages.generate import Model
+
+    entry = manager.check_ready(name, wish.blend)
+    modes = entry.info.modes
+    usual = config.blend.mode if config.blend.mode in modes else next(iter(modes))
+    blend = wish.blend or usual
+    config = replace(config, blend=replace(config.blend, mode=blend))
+    with manager.load(entry, blend, device=wish.device) as generator:
+        model = Model(info=entry.info, mode=modes[blend], generator=generator)
+        return metrics.evaluate(
+            recordings, model, protocol=metrics.Protocol(wish.protocol), config=config, profile=wish.profile, tell=tell
+        )  # fmt: skip
+
+
+def _check_target(target: Path, *, force: bool) -> None:
+    """Find out before an hour of measuring whether the report can be written."""
+    if target.is_dir():
+        raise MediaError(f"{target} is a folder.", "Name a file in it with --output.")
+    if not target.parent.is_dir():
+        raise MediaError(f"There is no folder {target.parent}.", "Make it first.")
+    if target.exists() and not force:
+        raise MediaError(f"{target} exists.", "Name another file with --output, or replace it with --force.")
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from redub.metrics import markdown
+
+    Console().print(Markdown(markdown(report)))
