@@ -90,7 +90,7 @@ def sheet(desk: Desk, shown: list[Shown], painted: list[Tensor]) -> RGB | None:
         ranked = np.argsort(desk.drawer.openness[one.rows], kind="stable")
         places = [ranked[0], ranked[len(ranked) // 2], ranked[-1]]
         rows.append([as_picture(found[int(i)]) for i in places for found in (one.true, pictures)])
-    return as_sheet(rows) if rows else None
+    return as_sheet(rows, 2) if rows else None
 
 
 def as_picture(picture: Tensor) -> RGB:

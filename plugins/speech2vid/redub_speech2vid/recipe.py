@@ -164,16 +164,16 @@ class Recipe:
     picture: PictureSettings = field(default_factory=PictureSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     reader: PictureCourse = PictureCourse(
-        steps=1500, rate=2e-3, momentum=0.9, memory=0.999, identities=8, targets=6, look_every=100, share=0.08
+        steps=3000, rate=2e-3, momentum=0.9, memory=0.999, identities=8, targets=6, look_every=100, share=0.08
     )
     mouth: PictureCourse = PictureCourse(
-        steps=8000, rate=1e-3, warm_up=200, clip=1.0, average=0.999, settle=0.6, look_every=250, identities=5, targets=5, share=0.7
+        steps=20_000, rate=1e-3, warm_up=200, clip=1.0, average=0.999, settle=0.6, look_every=250, identities=5, targets=5, share=0.7
     )
-    ear: EarCourse = EarCourse(steps=1500, rate=1.5e-3, decay=1e-2, warm_up=100, average=0.99, look_every=100, share=0.17)
+    ear: EarCourse = EarCourse(steps=5000, rate=1.5e-3, decay=1e-2, warm_up=100, average=0.99, look_every=100, share=0.17)
     joint: PictureCourse = PictureCourse(
-        steps=8000, rate=2e-4, warm_up=200, clip=1.0, average=0.999, settle=0.6, look_every=250, identities=8, targets=3, share=0.2
+        steps=10_000, rate=2e-4, warm_up=200, clip=1.0, average=0.999, settle=0.6, look_every=250, identities=8, targets=3, share=0.2
     )
-    sharpen: SharpenCourse = SharpenCourse(steps=1500, rate=1e-3, warm_up=100, average=0.99, look_every=100, share=0.05)
+    sharpen: SharpenCourse = SharpenCourse(steps=3000, rate=1e-3, warm_up=100, average=0.99, look_every=100, share=0.05)
 
 
 PAPER = Recipe(
@@ -191,7 +191,8 @@ PAPER = Recipe(
     joint=PictureCourse(
         optimiser="sgd", rate=1e-5, momentum=0.9, decay=5e-4, schedule="fixed", epochs=20, patience=1, identities=32, targets=1
     ),
-    sharpen=SharpenCourse(steps=20_000, rate=1e-4, decay=0.0, schedule="fixed", least_sigma=2.0, most_sigma=2.0, kernel_px=5, patch_px=112),
+    sharpen=SharpenCourse(
+        steps=20_000, rate=1e-4, memory=0.999, decay=0.0, schedule="fixed", least_sigma=2.0, most_sigma=2.0, kernel_px=5, patch_px=112),
 )  # fmt: skip
 RECIPES = {"own": Recipe(), "paper": PAPER}
 

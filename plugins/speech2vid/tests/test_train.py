@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import resources
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 pytest.importorskip("redub_speech2vid", reason="install it:  pip install ./plugins/speech2vid")
 
 from redub_speech2vid import train as trainer
 from redub_speech2vid.ear import Ear, fold
+from redub_speech2vid.generator import load
 from redub_speech2vid.lessons import Painter, Teacher
 from redub_speech2vid.model import Speech2Vid
 from redub_speech2vid.norms import NormedDecoder
 from redub_speech2vid.recipe import RECIPES, choose_recipe, what_matters
 
+from redub.cli import app
 from redub.errors import ConfigError, RedubError
-from redub.plugin import TrainRequest
+from redub.plugin import Blend, LoadContext, TrainRequest, manager
+from redub.testing import make_clip
 from redub.training.checkpoint import read_tensors
 
 TINY = {
@@ -230,6 +235,25 @@ def test_folded_norms_leave_the_plain_decoder_painting_the_same(skips):
         plain = Painter(network, painter.teacher).eval()
         assert torch.allclose(plain(codes, plain.identify(stills)), before, atol=1e-4)
         assert torch.allclose(painter(codes, painter.identify(stills)), before, atol=1e-4)
+
+
+def test_the_command_trains_on_the_demo_and_the_generator_paints_with_what_it_wrote(tmp_path):
+    output = tmp_path / "demo.safetensors"
+    settings = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
+    arguments = ["train", "speech2vid", str(resources.files("redub.demo") / "lecture.mp4"), "-o", str(output), "--device", "cpu", *settings]
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["speakers"], found["held_out_frames"]) == (["lecture"], 0)
+    assert found["frames"] > 200
+    assert read_tensors(output)[1]["frames"] < str(found["frames"])  # its end is held out
+    info = manager.find("speech2vid").info
+    clip = make_clip(info, info.modes[Blend.POISSON], 3)
+    with load(LoadContext(device="cpu", mode=Blend.POISSON, weights={"base": output})) as generator:
+        assert generator.generate(clip).frames.shape == (3, 109, 109, 3)
+    again = CliRunner().invoke(app, [*arguments, "--force", "--quiet"])
+    assert again.exit_code == 0, again.output
+    assert again.output == ""
 
 
 def test_more_steps_paint_held_out_pieces_better(request_for):
