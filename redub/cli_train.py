@@ -110,15 +110,13 @@ def pack(  # noqa: PLR0913  a command's options are its arguments
         from redub.training.start import describe, remarks
         from redub.training.stock import take_stock
 
-        packed = make_pack(find_footage(footage), output, size_px=size, jobs=jobs, tell=tell)
+        notices = list(remarks(make_pack(find_footage(footage), output, size_px=size, jobs=jobs, tell=tell)))
+        for notice in () if as_json else notices:
+            typer.echo(f"note: {notice}", err=True)
         inventory = take_stock([output])
-    notices = list(remarks(packed))
     if as_json:
         _print_json({"output": str(output), "notices": notices, **inventory.as_json()})
-        return
-    for notice in notices:
-        typer.echo(f"note: {notice}", err=True)
-    if not quiet:
+    elif not quiet:
         typer.echo(f"{output}: {describe(inventory)}")
 
 

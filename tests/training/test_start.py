@@ -287,6 +287,14 @@ def test_the_command_is_stopped_and_says_how_to_go_on(training, pack):
     assert "goes on from the last checkpoint" in done.output
 
 
+def test_packing_says_what_it_left_out_and_why(tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no video at all")
+    done = CliRunner().invoke(app, ["pack", str(tmp_path / "broken.mp4"), "-o", str(tmp_path / "made.pack")])
+    assert done.exit_code == 1
+    assert "note: broken.mp4 was left out: " in done.output
+    assert "nothing to learn from" in done.output
+
+
 @pytest.mark.parametrize("wrong", [["--set", "rate"], ["--limit", "soon"]])
 def test_the_command_refuses_what_it_cannot_read(training, pack, wrong):
     done = CliRunner().invoke(app, ["train", "pupil", str(pack), "-o", str(training.output), *wrong])
