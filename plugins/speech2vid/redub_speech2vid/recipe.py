@@ -225,8 +225,8 @@ def choose_recipe(name: str, settings: Mapping[str, str]) -> Recipe:
         raise ConfigError("Transposed convolutions cannot have norms that are folded away.", "Set norms=false.")
     if recipe.stage and recipe.stage not in recipe.stages:
         raise ConfigError(f"The stage {recipe.stage} is none of this recipe's.", f"They are: {', '.join(recipe.stages)}.")
-    if uses_reader(recipe) and "mouth" in recipe.stages and "reader" not in recipe.stages:
-        raise ConfigError("The mouth is compared by what a reader reads, and the stage reader is left out.", "Set loss.content=random.")
+    if uses_reader(recipe) and {"mouth", "joint"} & set(recipe.stages) and "reader" not in recipe.stages:
+        raise ConfigError("Mouths are compared by what a reader reads, and the stage reader is left out.", "Set loss.content=random.")
     return recipe
 
 

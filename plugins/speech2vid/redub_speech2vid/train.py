@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from redub.errors import RedubError
+from redub.errors import ConfigError, RedubError
 from redub.plugin import TrainRequest, choose_device
 from redub.training.checkpoint import checksum
 from redub.training.course import Course, chance
@@ -52,6 +52,8 @@ def train(request: TrainRequest) -> None:
     recipe = choose_recipe(request.recipe, request.settings)
     device = choose_device(request.device)
     base = read_base(request.base, recipe) if request.base is not None else None
+    if "ear" in recipe.stages and "mouth" not in recipe.stages and (base is None or not base.teacher):
+        raise ConfigError("The ear hears what a mouth was taught to paint, and the stage mouth is left out.", "Give a base with --base.")
     samples = collect(request.pieces, request.work / "samples", recipe.samples, request.seed, request.tell)
     drawer = Drawer(samples, recipe.draw)
     if not len(drawer.rows):
@@ -189,7 +191,8 @@ class _Training:
         parts.network.eval()
         found = _show_result(desk, parts.network, self.request.work)
         tensors = dict(parts.network.state_dict())
-        if "mouth" in self.learnt:
+        # Where all was learnt at once in the end, speech no longer goes the way of the teacher.
+        if {"mouth", "ear"} & self.learnt.keys() and "joint" not in self.learnt:
             tensors |= self._teacher()
         if "sharpen" in self.learnt:
             tensors |= {SHARPENER + name: tensor for name, tensor in parts.sharpener.state_dict().items()}

@@ -132,6 +132,30 @@ def test_a_single_stage_leaves_the_rest_and_the_output_undone(request_for):
     assert "stage=reader" in caught.value.hint
 
 
+def test_all_at_once_may_come_last_and_then_nothing_of_the_teacher_is_kept(request_for):
+    settings = {**TINY, "stages": "reader,mouth,ear,joint", "joint.steps": "2", "joint.identities": "2", "joint.targets": "2"}
+    request = request_for(settings=settings)
+    trainer.train(request)
+    tensors, facts = read_tensors(request.output)
+    assert facts["steps"] == "reader:4,mouth:4,ear:4,joint:2"
+    assert (facts["sharpen"], [name for name in tensors if name.startswith(("teacher.", "sharpener."))]) == ("0", [])
+
+
+def test_an_ear_alone_needs_a_base(request_for):
+    alone = {**TINY, "stages": "ear"}
+    with pytest.raises(ConfigError, match="stage mouth is left out") as caught:
+        trainer.train(request_for(settings=alone))
+    assert "--base" in caught.value.hint
+    first = request_for("first")
+    trainer.train(first)
+    second = request_for("second", settings=alone, base=first.output)
+    trainer.train(second)
+    ours, theirs = read_tensors(second.output)[0], read_tensors(first.output)[0]
+    assert torch.equal(ours["decoder.conv8.weight"], theirs["decoder.conv8.weight"])
+    assert torch.equal(ours["teacher.fc.weight"], theirs["teacher.fc.weight"])
+    assert not torch.equal(ours["teacher.head.weight"], theirs["teacher.head.weight"])
+
+
 def test_a_base_is_started_from(request_for):
     first = request_for("first")
     trainer.train(first)
@@ -160,6 +184,7 @@ def test_a_base_is_started_from(request_for):
         ({"loss.content": "vggface"}, "no file of its weights", "loss.content=random"),
         ({"stage": "joint"}, "none of this recipe's", "reader, mouth"),
         ({"stages": "mouth,ear"}, "left out", "loss.content"),
+        ({"stages": "joint"}, "left out", "loss.content"),
         ({"upsampling": "transposed"}, "norms", "norms=false"),
         ({"mouth.rate": "nan"}, "no number", "Correct"),
     ],
