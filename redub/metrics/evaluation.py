@@ -42,7 +42,7 @@ from redub.metrics.series import Following, closed_mouth, decibels, follow
 from redub.metrics.takes import Take, find_take, sort_by_speaker, take_stills
 from redub.plugin import LoadContext, Region, echo
 from redub.progress import Tell, silent
-from redub.stages.generate import Model
+from redub.stages.generate import Model, take_references
 from redub.types import RGB, Blend
 
 ROLL_S = 0.8
@@ -270,7 +270,8 @@ def _ceiling(take: Take, truth: Truth, bench: Bench) -> Mouth:
     blend = bench.config.blend.mode
     model = Model(info=echo.INFO, mode=echo.INFO.modes[blend], generator=echo.load(_context(blend)))
     voice = Voice(sound=silence(1, echo.INFO.audio.rate_hz), begins=take.times[0])
-    return as_mouth(paint_mouth(take, replace(bench, model=model), voice), truth, take.rate_hz)
+    mirror = replace(bench, model=model, stills=take_references([], model.mode, 0))
+    return as_mouth(paint_mouth(take, mirror, voice), truth, take.rate_hz)
 
 
 def _context(blend: Blend) -> LoadContext:
