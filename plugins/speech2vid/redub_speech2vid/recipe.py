@@ -15,7 +15,7 @@ from typing import Any, Literal
 from redub.errors import ConfigError
 from redub.training.course import Course
 from redub.training.settings import between, with_settings
-from redub_speech2vid.model import SKIPS, Skip, Upsampling
+from redub_speech2vid.model import SKIP_NAMES, SKIPS, Skip, Upsampling
 
 StageName = Literal["reader", "mouth", "ear", "joint", "sharpen"]
 ContentName = Literal["reader", "vggface", "random", "none"]
@@ -150,7 +150,9 @@ class Recipe:
     """Learn only this one, anew if it was begun with other values; empty learns what is missing."""
     width: float = between(1 / 16, 4, 0.5)
     """Share of the channels of the paper's layers."""
-    skips: tuple[Skip, ...] = SKIPS
+    skips: tuple[Skip, ...] = SKIP_NAMES
+    """The paper leaves the earliest one out, since the mouth then sticks to the stills'.  One that is taught from its own
+    shape does not, and is sharper with it."""
     upsampling: Upsampling = "bilinear"
     norms: bool = True
     """Whether the decoder has batch norms while the stage *mouth* learns; they are folded away at its end."""
@@ -179,6 +181,7 @@ class Recipe:
 PAPER = Recipe(
     stages=("joint", "sharpen"),
     width=1.0,
+    skips=SKIPS,
     identity="vggface",
     samples=SampleSettings(every=5, rate_hz=25.0, voices=1),
     draw=DrawSettings(balance=1.0, elsewhere=0.0),
@@ -211,7 +214,8 @@ def choose_recipe(name: str, settings: Mapping[str, str]) -> Recipe:
         near = difflib.get_close_matches(name, RECIPES, 1)
         raise ConfigError(f"There is no recipe {name!r}.", f"Did you mean {near[0]}?" if near else f"There are: {', '.join(RECIPES)}.")
     recipe = with_settings(RECIPES[name or "own"], settings)
-    recipe = replace(recipe, stages=tuple(stage for stage in ORDER if stage in recipe.stages))
+    stages = tuple(stage for stage in ORDER if stage in recipe.stages)
+    recipe = replace(recipe, stages=stages, skips=tuple(skip for skip in SKIP_NAMES if skip in recipe.skips))
     needs_file = [key for key, value in {"loss.content": recipe.loss.content, "identity": recipe.identity}.items() if value == "vggface"]
     if needs_file and not recipe.loss.vggface:
         instead = "  ".join(f"--set {key}=random" for key in needs_file)

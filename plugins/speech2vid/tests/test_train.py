@@ -59,11 +59,11 @@ def test_all_stages_give_a_file_that_the_network_takes(request_for):
     request = request_for()
     trainer.train(request)
     tensors, facts = read_tensors(request.output)
-    network = Speech2Vid(width=1 / 16)
+    network = Speech2Vid(width=1 / 16, skips=("relu2", "pool1", "relu1"))
     network.load_state_dict({name: one for name, one in tensors.items() if not name.startswith(("teacher.", "sharpener."))})
     assert {one.dtype for one in tensors.values() if one.is_floating_point()} == {torch.float16}
     assert facts["width"] == "0.0625"
-    assert facts["skips"] == "relu2,pool1"
+    assert facts["skips"] == "relu2,pool1,relu1"
     assert facts["upsampling"] == "bilinear"
     assert facts["stills"] == "5"
     assert facts["recipe"] == "own"
@@ -194,6 +194,12 @@ def test_settings_that_make_no_sense_are_refused(settings, said, hint):
         choose_recipe("", settings)
     assert said in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_stages_and_skips_have_one_order_however_they_are_named():
+    recipe = choose_recipe("", {"stages": "ear,mouth,reader", "skips": "pool1,relu2"})
+    assert recipe.stages == ("reader", "mouth", "ear")
+    assert recipe.skips == ("relu2", "pool1")
 
 
 def test_a_misspelt_recipe_is_refused():
