@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from redub.errors import RedubError
     from redub.pipeline import Result, analyse, redub, render
     from redub.plan import Plan
+    from redub.talking import speak
 
-__all__ = ["Config", "Plan", "RedubError", "Result", "analyse", "redub", "render"]
+__all__ = ["Config", "Plan", "RedubError", "Result", "analyse", "redub", "render", "speak"]
 
 _HOMES = {
     "Config": "config",
@@ -29,6 +30,7 @@ _HOMES = {
     "analyse": "pipeline",
     "redub": "pipeline",
     "render": "pipeline",
+    "speak": "talking",
 }
 
 

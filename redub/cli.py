@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from redub.choices import Fit
+from redub.cli_speak import speak
 from redub.config import Config
 from redub.errors import RedubError
 from redub.options import (
@@ -31,6 +32,7 @@ from redub.options import (
     FitOption,
     Force,
     Generator,
+    Identity,
     Output,
     PlanOption,
     Quiet,
@@ -58,6 +60,7 @@ their metadata.
 [b]redub render[/b]    dub from a plan that is there
 [b]redub show[/b]      show a plan, a file and its synthetic mark, or all settings
 [b]redub plugins[/b]   list the generators, or check one
+[b]redub speak[/b]     make a talking video from photographs of a face
 [b]redub demo[/b]      see it at work on a bundled clip
 [b]redub doctor[/b]    tell what is installed
 """
@@ -97,6 +100,7 @@ def dub(
     blend: BlendOption = None,
     fit: FitOption = None,
     speaker: Speaker = "auto",
+    identity: Identity = None,
     plan: PlanOption = None,
     device: Device = "auto",
     config: ConfigOption = None,
@@ -112,7 +116,8 @@ def dub(
         chosen = _settings(config, settings, fit)
         result = redub(
             video, audio, generator,
-            output=output, plan=plan, config=chosen, blend=blend, speaker=speaker, device=device, force=force, tell=tell,
+            output=output, plan=plan, config=chosen, blend=blend, speaker=speaker, identity=identity or (),
+            device=device, force=force, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
 
@@ -155,6 +160,7 @@ def render(
     blend: BlendOption = None,
     fit: FitOption = None,
     speaker: Speaker = "auto",
+    identity: Identity = None,
     device: Device = "auto",
     config: ConfigOption = None,
     settings: SetOption = None,
@@ -170,7 +176,8 @@ def render(
         chosen = _settings(config, settings, fit)
         result = run(
             Plan.load(plan), video, audio, generator,
-            output=output, config=chosen, blend=blend, speaker=speaker, device=device, force=force, tell=tell,
+            output=output, config=chosen, blend=blend, speaker=speaker, identity=identity or (),
+            device=device, force=force, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
 
@@ -248,6 +255,9 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
         from redub import doctor as doctors
 
         doctors.print_report(doctors.examine(), as_json=as_json)
+
+
+app.command()(speak)
 
 
 @app.callback(invoke_without_command=True)

@@ -30,6 +30,13 @@ FitOption = Annotated[
 Speaker = Annotated[
     str, _Option("--speaker", metavar="WHO", help="Whose mouth: auto, left, right, or track ids of [b]redub show PLAN[/b], as 3,7.")
 ]
+Identity = Annotated[
+    list[Path] | None,
+    _Option(
+        "--identity", metavar="IMAGE", show_default="stills of the video",
+        help="A photograph (JPEG, PNG) of the face whose mouth is painted, with their agreement; up to five times.",
+    ),
+]  # fmt: skip
 PlanOption = Annotated[
     Path | None,
     _Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video"),

@@ -24,6 +24,7 @@ from redub.plan import Plan
 from redub.plugin import Region
 from redub.stages.blend import blend_run
 from redub.stages.generate import Model, Repainted, Seen, generate, take_references
+from redub.stills import Still, by_openness
 from redub.types import RGB, Doubles, Floats, Ints
 
 AHEAD_FRAMES = 8
@@ -108,6 +109,8 @@ class Painter:
     speech: Speech
     config: Config
     video: Path
+    identity: tuple[Still, ...] = ()
+    """Stand for the stills from the video, if there are any."""
 
     def paint(self, slots: Iterable[tuple[Slot, Frame]]) -> Iterator[Shown]:
         """Yield every frame with its time; those of the speaker painted."""
@@ -182,6 +185,8 @@ class Painter:
         count = self.model.info.references
         if not count:
             return take_references([], self.model.mode, 0)
+        if self.identity:
+            return take_references(by_openness(self.identity, count), self.model.mode, count)
         if self.model.info.region is Region.FRAME:
             shot = self.plan.shots[number]
             indices = sorted({int(i) for i in np.linspace(shot.start, shot.stop - 1, count)})

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from redub import shelf
-from redub.config import Config
+from redub.config import BlendConfig, Config
 from redub.errors import NoFaceError, PlanError, PluginError, RedubError
 from redub.files import check_file
 from redub.fit import fit_lengths
@@ -28,6 +28,7 @@ from redub.stages.generate import Model
 from redub.stages.shots import find_shots
 from redub.stages.speakers import choose_speakers, pick_speakers
 from redub.stages.tracks import find_tracks
+from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills, remarks
 from redub.types import Blend
 from redub.version import VERSION
 
@@ -58,6 +59,7 @@ def redub(
     config: Config | None = None,
     blend: Blend | None = None,
     speaker: str = "auto",
+    identity: Images = (),
     device: str = "auto",
     force: bool = False,
     tell: Tell = silent,
@@ -73,6 +75,8 @@ def redub(
         config: All other settings.
         blend: The blending; by default the configured one or, where the generator lacks it, the generator's first.
         speaker: ``auto``, ``left``, ``right`` or track ids.
+        identity: One to five photographs of a face, of the same person or another, that take the place of the stills
+            from the video: it is then their mouth that is painted.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
         force: Replace an output that exists.
         tell: Is told of the progress.
@@ -85,7 +89,10 @@ def redub(
     folder = Path(plan) if plan is not None else None
     # What is bound to fail must not cost an analysis first.
     _check_words(speaker, device)
-    manager.check_ready(generator, blend)
+    entry = manager.check_ready(generator, blend)
+    if identity:
+        check_takes_stills(entry.info)
+        identity = load_stills(identity)
     check_target(_target(output, video, audio), [video, audio], force=force)
     notices: list[str] = []
     found = shelf.find_plan(video, folder, config, notices)
@@ -97,7 +104,7 @@ def redub(
         kept = _keep(found, folder, video, notices)
     result = render(
         found, video, audio, generator,
-        output=output, config=config, blend=blend, speaker=speaker, device=device, force=force, tell=tell,
+        output=output, config=config, blend=blend, speaker=speaker, identity=identity, device=device, force=force, tell=tell,
     )  # fmt: skip
     return replace(result, plan=kept, notices=(*notices, *result.notices))
 
@@ -165,6 +172,7 @@ def render(
     config: Config | None = None,
     blend: Blend | None = None,
     speaker: str = "auto",
+    identity: Images = (),
     device: str = "auto",
     force: bool = False,
     tell: Tell = silent,
@@ -175,13 +183,16 @@ def render(
     """
     config = config or Config()
     video, audio = check_file(Path(video), "video"), check_file(Path(audio), "sound")
+    _check_words(speaker, device)
     plan.check_source(video)
     target = _target(output, video, audio)
     entry = manager.find(generator)
     info = entry.info
     notices: list[str] = []
     blending = _choose_blend(info, blend, config.blend.mode, notices)
-    config = replace(config, blend=replace(config.blend, mode=blending))
+    stills = _stills(identity, info, notices)
+    config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
+    check_target(target, [still.path for still in stills], force=force)
     if speaker != "auto":
         plan = replace(plan, speaking=pick_speakers(speaker, plan.shots, plan.tracks))
     if info.region is Region.FACE and not plan.speaking:
@@ -200,7 +211,7 @@ def render(
             VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.stop, force=force)
         )
         loaded = Model(info=info, mode=info.modes[blending], generator=model)
-        painter = Painter(plan=plan, model=loaded, speech=speech, config=config, video=video)
+        painter = Painter(plan=plan, model=loaded, speech=speech, config=config, video=video, identity=stills)
         painted_frames = 0
         for done, shown in enumerate(mixed_passes(line, reader, painter), 1):
             writer.write(shown.frame, shown.time)
@@ -218,6 +229,24 @@ def _check_words(speaker: str, device: str) -> None:
         raise RedubError(f"--speaker {speaker!r} is not a choice.", "Give auto, left, right, or track ids such as 3 or 3,7.")
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise RedubError(f"--device {device!r} is not a choice.", "Give auto, cpu, cuda, cuda:1 or mps.")
+
+
+def _stills(identity: Images, info: GeneratorInfo, notices: list[str]) -> tuple[Still, ...]:
+    """Load the stills that take the place of the video's own, and tell what belongs to them."""
+    if not identity:
+        return ()
+    check_takes_stills(info)
+    stills = load_stills(identity)
+    notices += [CONSENT, *remarks(stills)]
+    if not info.references:
+        notices.append(f"{info.name} looks at no stills of the speaker; these change nothing of what it paints.")
+    return stills
+
+
+def _blend_config(config: BlendConfig, mode: Blend, *, has_stills: bool) -> BlendConfig:
+    """Photographs were taken in another light: unless the user set a limit, what is painted from them may be corrected by any amount."""
+    is_usual = config.max_correction == BlendConfig().max_correction
+    return replace(config, mode=mode, max_correction=255.0 if has_stills and is_usual else config.max_correction)
 
 
 def _no_face(plan: Plan, video: Path) -> NoFaceError:
