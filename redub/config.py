@@ -86,6 +86,26 @@ class BlendConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptConfig:
+    """How a generator that can be adapted learns the speaker from the video itself, before it paints."""
+
+    use: bool = True
+    """Whether it does."""
+    limit_s: float = _up_to(86_400, 0.0)
+    """Take no longer than so many seconds for a person; 0 leaves it to the generator."""
+    min_speech_s: float = _up_to(3600, 1.5)
+    """A person must be seen speaking for so long."""
+    max_footage_s: float = _up_to(3600, 60.0)
+    """No more than so much of a person is learnt from, spread over the video."""
+    max_persons: int = 4
+    """No more persons than this are learnt, those who are seen longest."""
+    max_distance: float = _up_to(2, 0.5)
+    """Two tracks are one person's if dlib's face descriptors are nearer than this."""
+    min_agreement: float = _up_to(2, 0.2)
+    """Lips must go together with the sound, by so much more correlation than with the same sound moved away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
     """What happens when sound and video differ in length."""
 
@@ -120,6 +140,7 @@ class Config:
     speakers: SpeakerConfig = field(default_factory=SpeakerConfig)
     crops: CropConfig = field(default_factory=CropConfig)
     blend: BlendConfig = field(default_factory=BlendConfig)
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
 

@@ -172,7 +172,7 @@ def _put_in_place(fresh: Path, folder: Path) -> Path | None:
     return retired
 
 
-_OURS = {"arrays.npz", "timeline.png"}
+_OURS = {"arrays.npz", "timeline.png", "adapted"}
 
 
 def _arrays(plan: Plan) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from redub import config as settings
+from redub.adapted import list_records
 from redub.config import Config, SpeakerConfig
 from redub.errors import PlanError
 from redub.faces.landmarks import yaw
@@ -48,10 +49,12 @@ def show_plan(folder: Path, video: Path | None, *, pictures: bool, as_json: bool
         if found is not None:
             plan.check_source(found)
             drawn += contact_sheet(plan, found, folder / "contact-sheet.png")
+    adapted = list_records(folder)
     if as_json:
-        _print_json({**plan_table(plan), "pictures": [str(path) for path in drawn]})
+        _print_json({**plan_table(plan), "adapted": adapted, "pictures": [str(path) for path in drawn]})
         return
     print_plan(plan)
+    print_adapted(adapted)
     console = _console()
     for path in drawn:
         console.print(str(path), highlight=False, soft_wrap=True)
@@ -81,6 +84,21 @@ def print_plan(plan: Plan) -> None:
             f"{row['face_px']:.0f} px", f"{row['seen']:.0%}", f"{row['frontal']:.0%}", f"{row['speaks']:.0%}" if row["speaks"] else "-",
         )  # fmt: skip
     console.print(table)
+
+
+def print_adapted(records: list[dict[str, Any]]) -> None:
+    """Print what generators have learnt of a plan's speakers."""
+    from rich.table import Table
+
+    if not records:
+        return
+    table = Table("generator", "blending", "learnt from tracks", "error", "then", "", box=None, header_style="bold")
+    for record in records:
+        for person in record["persons"]:
+            errors = [f"{person[name]:.4f}" if person[name] is not None else "-" for name in ("before", "after")]
+            tracks = ", ".join(map(str, person["tracks"]))
+            table.add_row(record["generator"], record["mode"], tracks, *errors, person["remark"] and f"not used: {person['remark']}")
+    _console().print(table)
 
 
 def plan_table(plan: Plan) -> dict[str, Any]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redub import weights
 from redub.errors import PluginError, RedubError
 from redub.plugin import discovery, rules
 from redub.plugin.contract import Clip, Generator, GeneratorInfo, LoadContext, Painted
+from redub.plugin.learning import Adapted, AdaptRequest
 from redub.types import Blend
 
 
@@ -125,7 +128,15 @@ def check_ready(name: str, mode: Blend | None = None) -> Entry:
     return entry
 
 
-def load(entry: Entry | str, mode: Blend | None = None, *, device: str = "auto", seed: int = 0, tiny: bool = False) -> Generator:
+def load(
+    entry: Entry | str,
+    mode: Blend | None = None,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    tiny: bool = False,
+    adapted: Path | None = None,
+) -> Generator:
     """Load a generator with its verified weights.
 
     Args:
@@ -134,6 +145,7 @@ def load(entry: Entry | str, mode: Blend | None = None, *, device: str = "auto",
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         seed: For whatever in it is random.
         tiny: Ask for a tiny random model instead of the weights, for tests.
+        adapted: What its adapter wrote for the speaker; None takes the weights as they are.
 
     Returns:
         A generator whose unexpected exceptions come as `PluginError` with their cause; close it, or use it in a
@@ -147,8 +159,41 @@ def load(entry: Entry | str, mode: Blend | None = None, *, device: str = "auto",
     chosen = _chosen(entry.info, mode)
     files = None if tiny else _weights(entry.info, chosen)
     with _Blame(entry, "could not be loaded"):
-        generator = _make(entry.info, LoadContext(device=device, mode=chosen, weights=files, seed=seed))
+        generator = _make(entry.info, LoadContext(device=device, mode=chosen, weights=files, seed=seed, adapted=adapted))
     return _Guarded(generator, entry)
+
+
+def adapt(entry: Entry, request: AdaptRequest) -> Adapted:
+    """Let a generator's adapter learn a person.
+
+    Returns:
+        Two errors that are numbers, with ``request.output`` in its place; or a remark why there is nothing.
+
+    Raises:
+        PluginError: It has no adapter, or its adapter failed, or did not do what it says.
+    """
+    info = entry.info
+    if not info.adapter:
+        raise PluginError(f"The generator {info.name} cannot be adapted.", "Use another one:  redub plugins")
+    with _Blame(entry, "could not be adapted"):
+        result = _find_function(info.adapter)(request)
+        if not isinstance(result, Adapted):
+            raise TypeError(f"{info.adapter} returned a {type(result).__name__}, not an Adapted")
+        if not result.remark and not (math.isfinite(result.before) and math.isfinite(result.after)):
+            raise ValueError(f"its errors are {result.before} and {result.after}")
+        if not result.remark and not request.output.is_file():
+            raise FileNotFoundError(f"{info.adapter} wrote no weights")
+    return result
+
+
+def find_weights(entry: Entry, mode: Blend | None = None) -> dict[str, Path]:
+    """Return the verified weight files of a blending, by name; None takes the generator's first blending.
+
+    Raises:
+        PluginError: It does not offer this blending.
+        WeightError: A weight file is missing or is not the declared one.
+    """
+    return _weights(entry.info, mode)
 
 
 def _chosen(info: GeneratorInfo, mode: Blend | None) -> Blend:
@@ -163,11 +208,15 @@ def _weights(info: GeneratorInfo, mode: Blend | None) -> dict[str, Path]:
 
 
 def _make(info: GeneratorInfo, context: LoadContext) -> Generator:
-    module, _, function = info.factory.partition(":")
-    generator = getattr(importlib.import_module(module), function)(context)
+    generator = _find_function(info.factory)(context)
     if not isinstance(generator, Generator):
         raise TypeError(f"{info.factory} returned a {type(generator).__name__}, not a Generator")
     return generator
+
+
+def _find_function(reference: str) -> Any:
+    module, _, function = reference.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 class _Guarded(Generator):
