@@ -11,34 +11,41 @@ A source's folder takes its place when it is complete, so a pack that was interr
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from redub.config import Config
 from redub.errors import RedubError
-from redub.faces.crop import take_crop
-from redub.faces.geometry import apply_similarity, invert_similarity
-from redub.media import open_speech, open_video
+from redub.files import check_file
+from redub.media import Speech, check_sound, open_speech
 from redub.media.store import SOUND_RATE_HZ, load_piece, store_piece
+from redub.pieces import LEAD, follow_course, take_crops
 from redub.pipeline import analyse
 from redub.plan import Plan, fingerprint
 from redub.plugin import Piece
 from redub.progress import Tell, silent
 from redub.training.footage import Footage
-from redub.types import Speaking
+from redub.types import Doubles, Speaking
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  Windows: nothing tells there whose an unfinished folder is, and it stays
+    fcntl = None  # type: ignore[assignment]
 
 VERSION = 1
-LEAD = Fraction(1, 2)
-"""Sound is kept this many seconds before the first frame and behind the last."""
 PIECE_FRAMES = 750
 """Longer stretches are cut, so that a piece can be held in memory."""
 LEAST_FRAMES = 12
@@ -63,14 +70,17 @@ def make_pack(
 
     Args:
         footage: From `find_footage`.
-        folder: The pack; one that is there is completed.
+        folder: The pack; one that is there is completed, and told who speaks and who is held out if that has changed.
         size_px: Side of the crops.
         jobs: Sources that are analysed at a time, each in a process of its own.
         config: For the analysis.
         tell: Is told how many sources are done.
 
+    Returns:
+        One for each source, in the order in which they were done.
+
     Raises:
-        RedubError: The folder is something else, or a pack of another size.
+        RedubError: The folder cannot be written, is something else, or a pack of another size; or a process was killed.
     """
     _open_folder(folder, size_px)
     done: list[Packed] = []
@@ -88,14 +98,21 @@ def read_pack(folder: Path) -> Iterator[Piece]:
     Raises:
         RedubError: It is not a pack, or damaged.
     """
-    _check_table(folder)
-    for table_path in sorted(folder.glob("*/source.json")):
+    size_px = _check_table(folder).get("size_px")
+    # A name with a dot is an unfinished one's.
+    for table_path in sorted(path for path in folder.glob("*/source.json") if not path.parent.name.startswith(".")):
         try:
             table = json.loads(table_path.read_text(encoding="utf-8"))
             for entry in table["pieces"]:
-                yield _read_piece(table_path.parent, table, entry)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                piece = _read_piece(table_path.parent, table, entry)
+                _check_piece(piece, size_px, entry["frames"])
+                yield piece
+        except _DAMAGE as error:
             raise RedubError(f"{table_path.parent} is damaged: {error}.", "Delete this folder and make the pack again.") from error
+
+
+_DAMAGE = (RedubError, OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, zlib.error)
+"""What a file raises that was cut off or written by somebody else."""
 
 
 def is_pack(folder: Path) -> bool:
@@ -111,8 +128,11 @@ def _open_folder(folder: Path, size_px: int) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RedubError(f"{folder} exists and is not a pack.", "Name another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pack.json").write_text(json.dumps({"version": VERSION, "size_px": size_px}) + "\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_table(folder / "pack.json", {"version": VERSION, "size_px": size_px})
+    except OSError as error:
+        raise RedubError(f"The pack {folder} cannot be written: {error.strerror}.", "Name a folder of your own.") from error
 
 
 def _check_table(folder: Path) -> dict[str, Any]:
@@ -125,66 +145,130 @@ def _check_table(folder: Path) -> dict[str, Any]:
     return table
 
 
+def _write_table(path: Path, table: dict[str, Any]) -> None:
+    """Write a table that is never seen half-written."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
 def _in_processes(arguments: list[tuple[Footage, Path, int, Config]], jobs: int) -> Iterator[Packed]:
     # Forked children would inherit locks that another thread holds.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
         for future in as_completed([pool.submit(_pack_source, argument) for argument in arguments]):
             yield future.result()
+    except BrokenProcessPool as error:
+        hint = "It may have needed more memory than there is: try fewer jobs.  What is done is kept, so just run it again."
+        raise RedubError("A process that packed footage was killed.", hint) from error
+    finally:
+        # Whoever stops here does not want to wait for hundreds of others.
+        pool.shutdown(cancel_futures=True)
 
 
 def _pack_source(argument: tuple[Footage, Path, int, Config]) -> Packed:
     """Analyse one source and store its pieces; what cannot be read is told, not raised: it is one of hundreds."""
     one, folder, size_px, config = argument
     try:
-        digest = fingerprint(one.path).sha256
-        target = folder / f"{one.path.stem[:40]}-{digest[:12]}"
+        digest = fingerprint(check_file(one.path, "footage")).sha256
+        target = folder / f"{one.path.stem[:40].lstrip('.')}-{digest[:12]}"
         if not (target / "source.json").exists():
-            fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=folder))
-            try:
-                _store(analyse(one.path, config), one, fresh, size_px)
-                fresh.chmod(0o755)
-                fresh.rename(target)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
-        pieces = json.loads((target / "source.json").read_text(encoding="utf-8"))["pieces"]
+            _make_source(one, target, size_px, config)
+        pieces = _settle(target / "source.json", one)
     except RedubError as error:
         return Packed(source=one.path, frames=0, remark=error.message)
+    except OSError as error:
+        return Packed(source=one.path, frames=0, remark=f"its folder in {folder} cannot be written: {error.strerror}")
     frames = sum(piece["frames"] for piece in pieces)
     return Packed(source=one.path, frames=frames, remark="" if frames else "nobody speaks in it")
 
 
+def _make_source(one: Footage, target: Path, size_px: int, config: Config) -> None:
+    # What is bound to fail must not cost an analysis first.
+    check_sound(one.path)
+    _sweep(target)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    handle = _lock(fresh)
+    try:
+        _store(analyse(one.path, config), one, fresh, size_px)
+        fresh.chmod(0o755)
+        try:
+            fresh.rename(target)
+        except OSError:
+            # Another run, or another name of the same file, may have been faster.
+            if not (target / "source.json").exists():
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed runs left of a source; what another run is making is locked."""
+    for left in target.parent.glob(f".{target.name}.*"):
+        handle = _lock(left)
+        if handle is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder as long as this process lives; None where another one holds it, or there are no locks."""
+    if fcntl is None:
+        return None
+    handle = -1
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if handle >= 0:
+            os.close(handle)
+        return None
+    return handle
+
+
+def _settle(path: Path, one: Footage) -> list[dict[str, Any]]:
+    """Return the pieces of a source, after its table says what the footage says now."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        pieces: list[dict[str, Any]] = table["pieces"]
+        said = {"speaker": one.speaker, "is_held_out": one.is_held_out}
+        if {**table, **said} != table:
+            _write_table(path, {**table, **said})
+    except (ValueError, LookupError, TypeError) as error:
+        raise RedubError(f"{path.parent} is damaged: {error}.", "Delete this folder and make the pack again.") from error
+    return pieces
+
+
 def _store(plan: Plan, one: Footage, folder: Path, size_px: int) -> None:
-    entries = []
-    for stretch in plan.speaking:
-        for start in range(stretch.start, stretch.stop, PIECE_FRAMES):
-            piece = Speaking(track=stretch.track, start=start, stop=min(start + PIECE_FRAMES, stretch.stop))
-            if len(piece) >= LEAST_FRAMES:
-                name = f"{len(entries):03d}"
-                _store_one(plan, one.path, piece, folder / name, size_px)
-                entries.append({"name": name, "frames": len(piece), "offset_s": 0.0})
+    entries: list[dict[str, Any]] = []
+    with open_speech(one.path, SOUND_RATE_HZ) as sound:
+        for stretch in plan.speaking:
+            for start in range(stretch.start, stretch.stop, PIECE_FRAMES):
+                piece = Speaking(track=stretch.track, start=start, stop=min(start + PIECE_FRAMES, stretch.stop))
+                if len(piece) >= LEAST_FRAMES:
+                    name = f"{len(entries):03d}"
+                    _store_one(plan, one.path, sound, piece, folder / name, size_px)
+                    entries.append({"name": name, "frames": len(piece), "offset_s": 0.0})
     table = {"source": one.path.name, "speaker": one.speaker, "is_held_out": one.is_held_out, "pieces": entries}
-    (folder / "source.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    _write_table(folder / "source.json", table)
 
 
-def _store_one(plan: Plan, video: Path, piece: Speaking, path: Path, size_px: int) -> None:
-    track, crop = plan.track(piece.track), plan.crop(piece.track)
-    rows = crop.similarities[piece.start - crop.start : piece.stop - crop.start]
-    times = [(int(tick) - int(plan.pts[0])) * plan.time_base for tick in plan.pts] + [plan.facts.duration]
-    begin = times[piece.start] - LEAD
-    middles = [(times[i] + times[i + 1]) / 2 - begin for i in range(piece.start, piece.stop)]
-    with open_speech(video, SOUND_RATE_HZ) as sound:
-        speech = sound.window(round(begin * SOUND_RATE_HZ), round((times[piece.stop] + LEAD) * SOUND_RATE_HZ))
-    with open_video(video, plan.pts) as reader:
-        crops = (take_crop(frame, rows[frame.index - piece.start], size_px) for frame in reader.read(piece.start, piece.stop))
-        store_piece(path.with_suffix(".mkv"), crops, [time - begin for time in times[piece.start : piece.stop]], speech)
-    points = apply_similarity(invert_similarity(rows), track.points[piece.start - track.start : piece.stop - track.start])
-    steps = np.rint(points * GRAIN).astype(np.int32)
-    # Differences over time are small numbers, which compress well.
-    np.savez_compressed(
-        path.with_suffix(".npz"),
-        points=np.diff(steps, axis=0, prepend=0).astype(np.int16),
-        times_s=np.array([float(middle) for middle in middles]),
-    )
+def _store_one(plan: Plan, video: Path, sound: Speech, piece: Speaking, path: Path, size_px: int) -> None:
+    course = follow_course(plan, sound, piece)
+    store_piece(path.with_suffix(".mkv"), take_crops(plan, video, piece, size_px), course.starts[:-1], course.speech)
+    np.savez_compressed(path.with_suffix(".npz"), points=_packed_points(course.points), times_s=course.times_s)
+
+
+def _packed_points(points: Doubles) -> NDArray[np.int16]:
+    """Return differences over time, which are small numbers and compress well."""
+    # What lies three sides beyond the crop means nothing, and its differences would not fit.
+    steps = np.rint(np.clip(points, -3, 4) * GRAIN).astype(np.int32)
+    return np.diff(steps, axis=0, prepend=0).astype(np.int16)
 
 
 def _read_piece(folder: Path, table: dict[str, Any], entry: dict[str, Any]) -> Piece:
@@ -192,11 +276,10 @@ def _read_piece(folder: Path, table: dict[str, Any], entry: dict[str, Any]) -> P
     if not isinstance(name, str) or not name.isdigit():
         raise ValueError(f"a piece is called {name!r}")
     crops, _, speech = load_piece(folder / f"{name}.mkv")
-    with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+    # A file that numpy opened itself would stay open where it is damaged.
+    with (folder / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         points = np.cumsum(arrays["points"].astype(np.int32), axis=0) / GRAIN
         times_s = arrays["times_s"]
-    if not len(crops) == len(points) == len(times_s) == entry["frames"]:
-        raise ValueError(f"piece {name} has {len(crops)} pictures, {len(points)} faces and {len(times_s)} times")
     return Piece(
         name=f"{folder.name}/{name}",
         speaker=str(table["speaker"]),
@@ -207,3 +290,13 @@ def _read_piece(folder: Path, table: dict[str, Any], entry: dict[str, Any]) -> P
         times_s=times_s,
         speech=speech,
     )
+
+
+def _check_piece(piece: Piece, size_px: Any, frames: Any) -> None:
+    """Raise ValueError where the files of a piece do not belong together, or one was cut off."""
+    count = len(piece.times_s)
+    if count != frames or piece.crops.shape != (count, size_px, size_px, 3) or piece.points.shape != (count, 68, 2):
+        shapes = f"pictures {piece.crops.shape}, faces {piece.points.shape} and {count} times"
+        raise ValueError(f"piece {piece.name} holds {shapes}, not {frames} of {size_px} px")
+    if len(piece.speech) < (piece.times_s[-1] + float(LEAD)) * SOUND_RATE_HZ - 1:
+        raise ValueError(f"the sound of piece {piece.name} ends too early")

@@ -63,6 +63,20 @@ def test_real_faces_come_back_nearly_as_they_were(path: Path, shared_clips: Path
     assert path.stat().st_size < np.stack(pictures).nbytes / 30
 
 
+def test_the_same_pictures_come_back_the_same_every_time(path: Path) -> None:
+    """Also where the memory that the encoder is given has been used before."""
+    rng = np.random.default_rng(0)
+    texture = np.kron(rng.integers(40, 200, (40, 40, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    pictures = [np.ascontiguousarray(texture[i : i + 112, 2 * i : 2 * i + 112]) for i in range(20)]
+    found = []
+    for _ in range(4):
+        used = [rng.integers(0, 256, int(count), dtype=np.uint8) for count in rng.integers(100, 120_000, 1000)]
+        del used
+        store_piece(path, pictures, steady(20), np.zeros(1000, np.float32))
+        found.append(load_piece(path)[0])
+    assert all(np.array_equal(one, found[0]) for one in found)
+
+
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30_000, 1001), Fraction(24_000, 1001), Fraction(2213, 100)])
 @pytest.mark.parametrize("start", [Fraction(0), LEAD])
 def test_times_are_kept_to_the_millisecond(rate: Fraction, start: Fraction, path: Path) -> None:
