@@ -146,7 +146,8 @@ class _Up(nn.Module):
 
 
 _EVEN, _NONE, _LESS = (1, 1, 1, 1), (0, 0, 0, 0), (1, 2, 1, 2)
-"""Padding left, right, top, bottom.  The decoder grows by one where its map must meet the identity encoder's."""
+"""Padding left, right, top, bottom.  The decoder grows by one where its map must meet the identity encoder's: at the right
+and bottom, where the authors' demo grows at the left and top.  Trained weights hold for one of the two."""
 
 
 def _no_bias(layer: nn.Conv2d) -> None:
