@@ -19,10 +19,15 @@ import typer
 from typer.core import TyperGroup
 
 from redub.choices import Fit
+from redub.cli_adapt import adapt
+from redub.cli_evaluate import evaluate
 from redub.cli_speak import speak
+from redub.cli_train import pack, train
 from redub.config import Config
 from redub.errors import RedubError
 from redub.options import (
+    AdaptOption,
+    AdaptTime,
     AsJson,
     Audio,
     BlendOption,
@@ -57,9 +62,11 @@ starts from there. Frames without the speaker's face pass through untouched. Res
 their metadata.
 
 [b]redub analyse[/b]   look at a video once, for any number of languages
+[b]redub adapt[/b]     let a generator learn the speakers of a video, for any number of languages
 [b]redub render[/b]    dub from a plan that is there
 [b]redub show[/b]      show a plan, a file and its synthetic mark, or all settings
 [b]redub plugins[/b]   list the generators, or check one
+[b]redub train[/b]     train a generator on footage of people who agreed to it; [b]redub pack[/b] prepares the footage
 [b]redub speak[/b]     make a talking video from photographs of a face
 [b]redub demo[/b]      see it at work on a bundled clip
 [b]redub doctor[/b]    tell what is installed
@@ -101,6 +108,8 @@ def dub(
     fit: FitOption = None,
     speaker: Speaker = "auto",
     identity: Identity = None,
+    adapt: AdaptOption = None,
+    adapt_time: AdaptTime = None,
     plan: PlanOption = None,
     device: Device = "auto",
     config: ConfigOption = None,
@@ -113,7 +122,7 @@ def dub(
     with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
         from redub.pipeline import redub
 
-        chosen = _settings(config, settings, fit)
+        chosen = _settings(config, settings, fit, adapt, adapt_time)
         result = redub(
             video, audio, generator,
             output=output, plan=plan, config=chosen, blend=blend, speaker=speaker, identity=identity or (),
@@ -161,6 +170,8 @@ def render(
     fit: FitOption = None,
     speaker: Speaker = "auto",
     identity: Identity = None,
+    adapt: AdaptOption = None,
+    adapt_time: AdaptTime = None,
     device: Device = "auto",
     config: ConfigOption = None,
     settings: SetOption = None,
@@ -173,10 +184,10 @@ def render(
         from redub.pipeline import render as run
         from redub.plan import Plan
 
-        chosen = _settings(config, settings, fit)
+        chosen = _settings(config, settings, fit, adapt, adapt_time)
         result = run(
             Plan.load(plan), video, audio, generator,
-            output=output, config=chosen, blend=blend, speaker=speaker, identity=identity or (),
+            output=output, config=chosen, blend=blend, speaker=speaker, identity=identity or (), folder=plan,
             device=device, force=force, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
@@ -257,7 +268,11 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
         doctors.print_report(doctors.examine(), as_json=as_json)
 
 
+app.command()(adapt)
+app.command()(evaluate)
 app.command()(speak)
+app.command()(pack)
+app.command()(train)
 
 
 @app.callback(invoke_without_command=True)
@@ -316,11 +331,14 @@ def _progress(as_json: bool, quiet: bool) -> Iterator[Tell]:
             yield terminal
 
 
-def _settings(path: Path | None, assignments: list[str] | None, fit: Fit | None) -> Config:
+def _settings(
+    path: Path | None, assignments: list[str] | None, fit: Fit | None = None, adapt: bool | None = None, adapt_time_s: float | None = None
+) -> Config:
     config = Config.read(path) if path else Config()
     for assignment in assignments or ():
         config = config.set(assignment)
-    return config.updated({"fit": {"mode": fit}}) if fit else config
+    given: dict[str, dict[str, Any]] = {"fit": {"mode": fit}, "adapt": {"use": adapt, "limit_s": adapt_time_s}}
+    return config.updated({group: {key: value for key, value in values.items() if value is not None} for group, values in given.items()})
 
 
 def _report(result: Result, as_json: bool, quiet: bool) -> None:

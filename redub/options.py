@@ -37,6 +37,17 @@ Identity = Annotated[
         help="A photograph (JPEG, PNG) of the face whose mouth is painted, with their agreement; up to five times.",
     ),
 ]  # fmt: skip
+AdaptOption = Annotated[
+    bool | None,
+    _Option(
+        "--adapt/--no-adapt", show_default="where the generator can",
+        help="Learn the speaker from the video's own sound before painting; kept in the plan for the next language.",
+    ),
+]  # fmt: skip
+AdaptTime = Annotated[
+    float | None,
+    _Option("--adapt-time", metavar="SECONDS", help="Learn no longer than this for a person.", show_default="the generator's own"),
+]
 PlanOption = Annotated[
     Path | None,
     _Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video"),

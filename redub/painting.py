@@ -7,7 +7,7 @@ else passes through untouched.  A handful of frames is held at any time, however
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -111,6 +111,8 @@ class Painter:
     video: Path
     identity: tuple[Still, ...] = ()
     """Stand for the stills from the video, if there are any."""
+    models: Callable[[int], Model] | None = None
+    """Who paints each track; None lets ``model`` paint everything."""
 
     def paint(self, slots: Iterable[tuple[Slot, Frame]]) -> Iterator[Shown]:
         """Yield every frame with its time; those of the speaker painted."""
@@ -142,7 +144,8 @@ class Painter:
                 waiting.append(item.seen)
                 yield item
 
-        items = ahead(generate(self._seen(number, run), self.model, self.speech, self._references(number)), AHEAD_FRAMES)
+        model = self.model if self.models is None else self.models(number)
+        items = ahead(generate(self._seen(number, run), model, self.speech, self._references(number)), AHEAD_FRAMES)
         patches = blend_run(
             remember(items),
             region=self.model.info.region,

@@ -13,6 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from redub import shelf
+from redub.adapting import Job
+from redub.cast import cast_speakers
 from redub.config import BlendConfig, Config
 from redub.errors import NoFaceError, PlanError, PluginError, RedubError
 from redub.files import check_file
@@ -104,7 +106,8 @@ def redub(
         kept = _keep(found, folder, video, notices)
     result = render(
         found, video, audio, generator,
-        output=output, config=config, blend=blend, speaker=speaker, identity=identity, device=device, force=force, tell=tell,
+        output=output, config=config, blend=blend, speaker=speaker, identity=identity, folder=kept,
+        device=device, force=force, tell=tell,
     )  # fmt: skip
     return replace(result, plan=kept, notices=(*notices, *result.notices))
 
@@ -173,13 +176,15 @@ def render(
     blend: Blend | None = None,
     speaker: str = "auto",
     identity: Images = (),
+    folder: Path | None = None,
     device: str = "auto",
     force: bool = False,
     tell: Tell = silent,
 ) -> Result:
     """Execute a plan for one sound, streaming: memory does not grow with length.
 
-    Args and errors are those of `redub`.
+    Args and errors are those of `redub`; ``folder`` is the plan's own, where what is learnt of its speakers is kept for
+    the next language, and found again.
     """
     config = config or Config()
     video, audio = check_file(Path(video), "video"), check_file(Path(audio), "sound")
@@ -189,7 +194,7 @@ def render(
     entry = manager.find(generator)
     info = entry.info
     notices: list[str] = []
-    blending = _choose_blend(info, blend, config.blend.mode, notices)
+    blending = choose_blend(info, blend, config.blend.mode, notices)
     stills = _stills(identity, info, notices)
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
@@ -204,14 +209,20 @@ def render(
         speech = stack.enter_context(open_speech(audio, info.audio.rate_hz))
         line = fit_lengths(plan.pts, plan.time_base, plan.facts, speech.duration, config.fit)
         model = stack.enter_context(manager.load(entry, blending, device=device))
+        loaded = Model(info=info, mode=info.modes[blending], generator=model)
+        # Photographs ask for another face than the one that the video could teach.
+        learning = replace(config.adapt, use=config.adapt.use and not stills)
+        job = Job(entry=entry, mode=blending, config=learning, folder=folder, device=device, tell=tell)
+        cast = stack.enter_context(cast_speakers(plan, video, loaded, job, notices))
         mark = SyntheticMark(
-            generator=info.name, weights_sha256=tuple(w.sha256 for w in info.modes[blending].weights), redub_version=VERSION
+            generator=info.name,
+            weights_sha256=(*(file.sha256 for file in info.modes[blending].weights), *cast.weights_sha256),
+            redub_version=VERSION,
         )
         writer = stack.enter_context(
             VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.stop, force=force)
         )
-        loaded = Model(info=info, mode=info.modes[blending], generator=model)
-        painter = Painter(plan=plan, model=loaded, speech=speech, config=config, video=video, identity=stills)
+        painter = Painter(plan=plan, model=loaded, speech=speech, config=config, video=video, identity=stills, models=cast.model)
         painted_frames = 0
         for done, shown in enumerate(mixed_passes(line, reader, painter), 1):
             writer.write(shown.frame, shown.time)
@@ -273,7 +284,12 @@ def _keep(plan: Plan, folder: Path | None, video: Path, notices: list[str]) -> P
     return target
 
 
-def _choose_blend(info: GeneratorInfo, asked: Blend | None, usual: Blend, notices: list[str]) -> Blend:
+def choose_blend(info: GeneratorInfo, asked: Blend | None, usual: Blend, notices: list[str]) -> Blend:
+    """Return the blending that was asked for, or the usual one or, where the generator lacks that, its first.
+
+    Raises:
+        PluginError: The generator does not offer what was asked for.
+    """
     wanted = asked or usual
     if wanted in info.modes:
         return wanted

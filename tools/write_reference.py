@@ -44,7 +44,7 @@ def command_page() -> str:
 
     from redub.cli import app
 
-    commands = ["", "analyse", "render", "speak", "show", "plugins", "demo", "doctor"]
+    commands = ["", "analyse", "adapt", "render", "speak", "train", "pack", "show", "plugins", "demo", "doctor"]
     lines = [
         "# The command line",
         "",
