@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from redub.errors import MediaError
+from redub.errors import MediaError, PluginError
 from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Protocol(StrEnum):
 
 def evaluate(  # noqa: PLR0913  a command's options are its arguments
     footage: Annotated[
-        list[Path], typer.Argument(metavar="FOOTAGE...", help="Videos, or manifests of videos with their speakers.", show_default=False)
+        list[Path], typer.Argument(metavar="FOOTAGE", help="Videos, or manifests of videos with their speakers.", show_default=False)
     ],
     generator: Generator = "speech2vid",
     protocol: Annotated[
@@ -45,6 +45,9 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
     profile: Annotated[
         Path | None, typer.Option("--profile", metavar="JSON", help="The mean course of the mouth in training.", show_default=False)
     ] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt/--no-adapt", help="Adapt to each speaker first, from clips that are not measured.")
+    ] = False,
     blend: BlendOption = None,
     device: Device = "auto",
     config: ConfigOption = None,
@@ -65,7 +68,9 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
         course = Profile.read(profile) if profile is not None else None
         recordings = find_recordings(footage, split or ["test"])
         chosen = _settings(config, settings, None)
-        report = _measure(recordings, generator, chosen, _Wish(protocol=protocol, blend=blend, device=device, profile=course), tell)
+        report = _measure(
+            recordings, generator, chosen, _Wish(protocol=protocol, blend=blend, device=device, profile=course, adapts=adapt), tell
+        )
         if output is not None:
             write_page(report, output)
     if as_json:
@@ -80,6 +85,7 @@ class _Wish:
     blend: Blend | None
     device: str
     profile: Profile | None
+    adapts: bool
 
 
 def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish, tell: Tell) -> Report:
@@ -95,9 +101,16 @@ def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish
     config = replace(config, blend=replace(config.blend, mode=blend))
     with manager.load(entry, blend, device=wish.device) as generator:
         model = Model(info=entry.info, mode=modes[blend], generator=generator)
-        return metrics.evaluate(
-            recordings, model, protocol=metrics.Protocol(wish.protocol), config=config, profile=wish.profile, tell=tell
-        )  # fmt: skip
+        protocol = metrics.Protocol(wish.protocol)
+        if not wish.adapts:
+            return metrics.evaluate(recordings, model, protocol=protocol, config=config, profile=wish.profile, tell=tell)
+        if not entry.info.adapter:
+            raise PluginError(f"The generator {name} cannot be adapted.", "Measure it as it is, without --adapt.")
+        with metrics.adapting(entry, blend, model, device=wish.device) as (load, remarks):
+            report = metrics.evaluate(recordings, load, protocol=protocol, config=config, profile=wish.profile, tell=tell)
+        for remark in remarks:
+            typer.echo(f"note: not adapted to {remark}", err=True)
+        return report
 
 
 def _check_target(target: Path, *, force: bool) -> None:

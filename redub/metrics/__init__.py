@@ -1,5 +1,6 @@
 """metrics: is it good?  What ``redub evaluate`` measures, as a library."""
 
+from redub.metrics.adapting import adapting
 from redub.metrics.evaluation import Load, Protocol, evaluate
 from redub.metrics.page import compare, markdown, write_page
 from redub.metrics.profile import Profile, mean_profile
@@ -9,5 +10,5 @@ from redub.metrics.takes import Take
 
 __all__ = [
     "Load", "Profile", "Protocol", "Recording", "Report", "Take",
-    "compare", "evaluate", "find_recordings", "markdown", "mean_profile", "write_page",
+    "adapting", "compare", "evaluate", "find_recordings", "markdown", "mean_profile", "write_page",
 ]  # fmt: skip
