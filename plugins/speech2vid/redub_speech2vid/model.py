@@ -142,7 +142,10 @@ class _Up(nn.Module):
             # A 3x3 kernel with padding of one keeps the size; less or more padding crops or grows it.
             return F.pad(x, tuple(p - 1 for p in self.pad))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return F.conv2d(F.pad(x, self.pad), self.weight[:, rows], bias)
+        left, right, top, bottom = self.pad
+        # The convolution pads alike on both sides; cutting off what is too much is quicker than copying the map into a larger one.
+        x = F.conv2d(x, self.weight[:, rows], bias, padding=(bottom, right))
+        return x[:, :, bottom - top :, right - left :]
 
 
 _EVEN, _NONE, _LESS = (1, 1, 1, 1), (0, 0, 0, 0), (1, 2, 1, 2)
