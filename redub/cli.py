@@ -245,7 +245,7 @@ def plugins(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the demo is copied to.")] = Path("redub-demo"),
-    generator: Generator = "echo",
+    generator: Generator = "speech2vid",
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

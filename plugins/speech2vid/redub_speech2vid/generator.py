@@ -104,7 +104,7 @@ class Speech2VidGenerator(Generator):
         identity = self._identity(clip.references)
         windows = torch.from_numpy(speech_windows(clip.speech, clip.times_s))[:, None]
         filled = torch.cat([windows, windows[-1:].expand(-len(windows) % BATCH, -1, -1, -1)])
-        pictures = [self._paint(part, identity) for part in filled.split(BATCH)]
+        pictures = [self._paint(filled[start : start + BATCH], identity) for start in range(0, len(filled), BATCH)]
         return Painted(frames=np.concatenate(pictures)[: len(windows)])
 
     def _paint(self, windows: Tensor, identity: Identity) -> RGB:
@@ -114,7 +114,8 @@ class Speech2VidGenerator(Generator):
             # What is added may be coarse; the sum may not.
             painted = painted + self.sharpener.steps(painted.to(self.type)).float()
         levels = (painted * 255).round_().clamp_(0, 255).to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        pictures: RGB = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return pictures
 
     def _identity(self, references: RGB) -> Identity:
         """Return what the network makes of the stills: the same for all frames of a speaker, so worked out once."""
@@ -136,7 +137,7 @@ def has_bfloat16(device: str) -> bool:
     """Say whether a device computes in bfloat16 faster than in single precision."""
     kind = torch.device(device).type
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Not public, and not in every version: without it single precision is right, only slower.
     is_native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return kind == "cpu" and is_native is not None and bool(is_native())
@@ -150,5 +151,9 @@ def _fused(network: Speech2Vid) -> Speech2Vid:
     """Put each batch norm of the encoders into the convolution before it."""
     for encoder in (network.audio, network.identity):
         for name, layer in encoder.named_children():
-            setattr(encoder, name, nn.Sequential(fuse_conv_bn_eval(layer[0], layer[1]), nn.ReLU(inplace=True)))
+            assert isinstance(layer, nn.Sequential)
+            convolution, norm = layer[0], layer[1]
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            setattr(encoder, name, nn.Sequential(fuse_conv_bn_eval(convolution, norm), nn.ReLU(inplace=True)))
     return network

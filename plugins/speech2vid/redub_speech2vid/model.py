@@ -80,8 +80,8 @@ class AudioEncoder(nn.Module):
         # One row on top; pooling halves the time steps only.
         x = F.max_pool2d(F.pad(x, (0, 0, 1, 0), value=-torch.inf), 3, (1, 2))  # (B, 128, 11, 17)
         x = self.conv5(self.conv4(self.conv3(x)))  # (B, 256, 11, 17)
-        x = self.fc6(F.max_pool2d(x, 3, 2))  # (B, 256, 5, 8) -> (B, 512, 1, 1)
-        return x
+        hidden: Tensor = self.fc6(F.max_pool2d(x, 3, 2))  # (B, 256, 5, 8) -> (B, 512, 1, 1)
+        return hidden
 
 
 class IdentityEncoder(nn.Module):

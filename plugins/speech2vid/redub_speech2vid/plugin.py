@@ -7,9 +7,16 @@ from collections.abc import Iterable
 from redub.plugin import AudioWindow, Blend, ClipLimits, GeneratorInfo, Mode, Region, WeightFile, hookimpl
 from redub.speech.features import RATE_HZ, SPAN
 
-WEIGHTS: tuple[WeightFile, ...] = ()
-UNAVAILABLE = "No weights are trained yet."
-# Once there are: put the file beside this one, name it in WEIGHTS with package="redub_speech2vid", and empty UNAVAILABLE.
+WEIGHTS = (
+    WeightFile(
+        name="speech2vid.safetensors",
+        sha256="a862cb3b4ed0decb88dadfd690aa8211697d3d82ecdb2207abf0f9cd6f6a5f17",
+        size_bytes=14268042,
+        licence="CC-BY-4.0",
+        source="redub's repository; trained on the GRID audiovisual sentence corpus (Cooke, Barker, Cunningham, Shao 2006)",
+        package="redub_speech2vid",
+    ),
+)
 
 INFO = GeneratorInfo(
     name="speech2vid",
@@ -28,7 +35,6 @@ INFO = GeneratorInfo(
     factory="redub_speech2vid.generator:load",
     trainer="redub_speech2vid.train:train",
     adapter="redub_speech2vid.adapt:adapt",
-    unavailable=UNAVAILABLE,
 )
 
 
