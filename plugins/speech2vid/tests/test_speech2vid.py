@@ -91,10 +91,9 @@ def test_the_declared_window_is_no_wider_than_what_is_heard(side):
     assert not np.array_equal(speech_windows(clip.speech, clip.times_s), speech_windows(speech, clip.times_s))
 
 
-@pytest.mark.skipif(not INFO.unavailable, reason="there are weights")
 def test_without_weights_it_says_so():
     with pytest.raises(PluginError, match="no trained weights yet") as caught:
-        manager.load("speech2vid")
+        load(LoadContext(device="cpu", mode=Blend.POISSON, weights={}))
     assert "redub plugins" in caught.value.hint
 
 
