@@ -236,6 +236,7 @@ def _key(plan: Plan, job: Job) -> Key:
         "video": plan.source.sha256,
         "speaking": [[one.track, one.start, one.stop] for one in plan.speaking],
         "faces": digest.hexdigest(),
-        "settings": {name: value for name, value in asdict(job.config).items() if name != "use"},
+        # Whoever ends learning early means it for the following runs too.
+        "settings": {name: value for name, value in asdict(job.config).items() if name not in ("use", "limit_s")},
         "seed": SEED,
     }
