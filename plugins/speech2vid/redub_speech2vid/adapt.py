@@ -11,6 +11,7 @@ The number of steps is fixed, and all chance comes from the seed, so the same fo
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +80,10 @@ class _Footage:
     """(T, COMPONENTS)."""
     windows: Tensor
     """(T, 1, 12, 35)."""
-    openness: np.ndarray  # type: ignore[type-arg]
-    learn: np.ndarray  # type: ignore[type-arg]
+    openness: np.ndarray
+    learn: np.ndarray
     """Rows to learn from."""
-    held: np.ndarray  # type: ignore[type-arg]
+    held: np.ndarray
     device: str
 
     def stills(self, random: np.random.Generator | None) -> Tensor:
@@ -92,16 +93,16 @@ class _Footage:
         chosen = ranked[np.rint(np.array(SHARES) * (len(ranked) - 1)).astype(int)]
         return self.pictures(chosen).flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
 
-    def pictures(self, rows: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    def pictures(self, rows: np.ndarray) -> Tensor:
         """(B, 3, 112, 112) in 0..1."""
         return self.crops[torch.from_numpy(rows)].to(self.device).float() / 255
 
-    def targets(self, rows: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    def targets(self, rows: np.ndarray) -> Tensor:
         """(B, 3, 109, 109)."""
         return self.pictures(rows)[:, :, 1 : 1 + OUTPUT_PX, 1 : 1 + OUTPUT_PX].contiguous(memory_format=torch.channels_last)
 
 
-def _prepare(pieces: tuple[Piece, ...] | list[Piece], basis: Basis, device: str) -> _Footage:
+def _prepare(pieces: Sequence[Piece], basis: Basis, device: str) -> _Footage:
     """Join the pieces; the resting face and the reach of the mouth are those of all of them."""
     points = np.concatenate([piece.points for piece in pieces])
     held = np.concatenate([np.full(len(piece.crops), piece.is_held_out) for piece in pieces])
@@ -160,7 +161,7 @@ def _tuned_ear(network: Speech2Vid, teaching: dict[str, Tensor], footage: _Foota
     head, bias = teaching["head.weight"][:COMPONENTS], teaching["head.bias"][:COMPONENTS]
     gain = teaching.get("gain", torch.ones(COMPONENTS))
     with torch.inference_mode():
-        hidden = torch.cat([network.audio.hidden(part).flatten(1) for part in footage.windows.split(256)]).cpu()
+        hidden = torch.cat([network.audio.hidden(part).flatten(1) for part in torch.split(footage.windows, 256)]).cpu()
     heard = (hidden @ head.T + bias) * gain
     rows = torch.from_numpy(footage.learn)
     ratio = footage.codes.cpu()[rows].std(0) / (heard[rows].std(0) + 1e-6)
