@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -59,6 +61,21 @@ def talking(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="session")
 def takes(talking: list[Path]) -> list[Take]:
     return [find_take(Recording(path=path, speaker="head", group="demo"), Config()) for path in talking]
+
+
+@pytest.fixture(scope="session")
+def beside(talking: list[Path], takes: list[Take], tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], list[Recording]]:
+    """Return a function that copies the clips with plans beside them, which let the head speak for some frames."""
+
+    def make(frames: int) -> list[Recording]:
+        folder = tmp_path_factory.mktemp("beside")
+        for path, take in zip(talking, takes, strict=True):
+            shutil.copyfile(path, folder / path.name)
+            stretch = replace(take.plan.speaking[0], stop=frames)
+            replace(take.plan, speaking=(stretch,)).save(folder / f"{path.name}.redub")
+        return [Recording(path=folder / path.name, speaker="head", group="demo") for path in talking]
+
+    return make
 
 
 class Stills(Generator):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from redub.cli import app
 from redub.errors import PluginError, RedubError
-from redub.metrics import Profile, Protocol, Recording, Take, evaluate, mean_profile
+from redub.metrics import Profile, Protocol, Recording, Take, evaluate
 from redub.plugin import Region
 from redub.progress import Recorder
 
@@ -29,23 +29,14 @@ class Loader:
 
 
 @pytest.fixture(scope="module")
-def recordings(talking) -> list[Recording]:
-    return [Recording(path=path, speaker="head", group="demo") for path in talking]
-
-
-@pytest.fixture(scope="module")
-def evaluated(recordings, painter, by_loudness, tmp_path_factory):
+def evaluated(beside, takes, painter, by_loudness, tmp_path_factory):
     """Evaluate a mouth that opens by the loudness, on two clips of one speaker, besides a file that is no video."""
     text = tmp_path_factory.mktemp("bad") / "text.mp4"
     text.write_text("text")
     loader, recorder = Loader(painter(by_loudness)), Recorder()
-    profile = Profile(rate_hz=25.0, gap=find_gap(recordings[0]))
+    profile = Profile(rate_hz=25.0, gap=takes[0].gap)
     damaged = Recording(path=text, speaker="nobody")
-    return evaluate([*recordings, damaged], loader, profile=profile, tell=recorder), loader, recorder
-
-
-def find_gap(recording: Recording):
-    return mean_profile([recording]).gap
+    return evaluate([*beside(60), damaged], loader, profile=profile, tell=recorder), loader, recorder
 
 
 def test_a_mouth_that_follows_the_loudness_follows_about_as_well_as_the_loudness(evaluated):
@@ -123,10 +114,10 @@ def test_where_nothing_can_be_measured_the_reason_is_told(tmp_path, painter, by_
         evaluate([Recording(path=tmp_path / "text.mp4", speaker="nobody")], painter(by_loudness))
 
 
-def test_a_generator_of_whole_frames_is_refused(recordings, painter, by_loudness):
+def test_a_generator_of_whole_frames_is_refused(beside, painter, by_loudness):
     model = painter(by_loudness)
     with pytest.raises(PluginError, match="whole frames"):
-        evaluate(recordings[:1], replace(model, info=replace(model.info, region=Region.FRAME)))
+        evaluate(beside(60)[:1], replace(model, info=replace(model.info, region=Region.FRAME)))
 
 
 def test_of_one_clip_alone_the_first_half_is_material_and_the_second_is_scored(talking, tmp_path):
@@ -149,6 +140,6 @@ def test_of_one_clip_alone_the_first_half_is_material_and_the_second_is_scored(t
     assert "exists" in json.loads(again.stdout)["error"]
 
 
-def test_the_dub_protocol_alone_paints_no_clip_with_its_own_sound(recordings, painter, by_loudness):
-    report = evaluate(recordings, painter(by_loudness), protocol=Protocol.DUB)
+def test_the_dub_protocol_alone_paints_no_clip_with_its_own_sound(beside, painter, by_loudness):
+    report = evaluate(beside(20), painter(by_loudness), protocol=Protocol.DUB)
     assert all(clip.own is None and clip.picture is None and clip.dub is not None for clip in report.clips)
