@@ -17,6 +17,8 @@ from redub_speech2vid.model import STILLS
 from redub_speech2vid.recipe import DrawSettings
 from redub_speech2vid.samples import Samples, Stretch
 
+OPENINGS = 8
+"""So many steps from closed to wide open are drawn alike often."""
 LEAST_SAMPLE = 12
 """Stills are chosen among so many frames at least, if there are so many, and among half of those there are."""
 APART = 0.6
@@ -95,15 +97,25 @@ class Drawer:
         other = own[int(random.integers(len(own)))]
         # A long stretch is cut into pieces: the next one may begin with the next frame.
         if random.random() < self.settings.elsewhere and abs(other - index) > 1:
-            return self.choose_stills(self._all(self.stretches[other]), random), random.choice(rows, targets)
+            return self.choose_stills(self._all(self.stretches[other]), random), self._choose_targets(rows, random, targets)
         if random.random() >= APART:
             stills = self.choose_stills(rows, random)
             rest = self._away_from(rows, stills)
             if len(rest):
-                return stills, random.choice(rest, targets)
+                return stills, self._choose_targets(rest, random, targets)
         pool = self._part(rows, random)
         rest = self._outside(rows, pool)
-        return self.choose_stills(pool, random), random.choice(rest, targets)
+        return self.choose_stills(pool, random), self._choose_targets(rest, random, targets)
+
+    def _choose_targets(self, rows: Ints, random: np.random.Generator, count: int) -> Ints:
+        """Draw what is painted: partly evenly over how far the mouth is open, partly as it comes."""
+        openness = self.openness[rows]
+        low, high = np.quantile(openness, [0.05, 0.95])
+        step = np.clip((openness - low) / max(high - low, 1e-6) * OPENINGS, 0, OPENINGS - 1).astype(np.int64)
+        evenly = 1 / np.bincount(step, minlength=OPENINGS)[step]
+        shares = self.settings.evenly * evenly / evenly.sum() + (1 - self.settings.evenly) / len(rows)
+        chosen: Ints = random.choice(rows, count, p=shares / shares.sum())
+        return chosen
 
     def _index(self, row: int) -> int:
         return int(np.searchsorted(self.starts, row, side="right")) - 1

@@ -19,11 +19,14 @@ from redub_speech2vid.codes import COMPONENTS, relative_opening
 from redub_speech2vid.desk import Desk
 from redub_speech2vid.lessons import Teacher
 from redub_speech2vid.model import AudioEncoder
+from redub_speech2vid.voices import room_windows
 
 OPENING_WEIGHT = 3.0
 """How far the mouth is open counts as much as so many components."""
 CORRELATED = [0, 1, 2, -1]
 """The first components and the opening."""
+ROOMS = 8192
+"""Windows without speech that the silence is drawn from."""
 LEAST_ALIKE = 0.25
 """A component whose correlation with the true one is smaller is not enlarged."""
 SPEECH_DB, SLOW_ROWS = 25.0, 15
@@ -70,13 +73,17 @@ def ear_lesson(desk: Desk, ear: Ear) -> Lesson[EarBatch]:
     weights = torch.from_numpy(np.append(share, OPENING_WEIGHT).astype(np.float32)).to(desk.device)
     unit = torch.from_numpy(spread.astype(np.float32)).to(desk.device)
 
+    rooms = room_windows(ROOMS, desk.random("rooms", 0))
+
     def draw(step: int) -> EarBatch:
         random = desk.random("ear", step)
         rows = drawer.draw_rows(random, course.batch, course.balance)
         voices = random.integers(samples.windows.shape[1], size=course.batch)
         windows, target = samples.windows[rows, voices].astype(np.float32), wanted[rows]
         quiet = round(course.silence * course.batch)
-        windows[:quiet], target[:quiet] = silence(random, quiet), 0
+        # A quarter of it is digital silence.
+        windows[:quiet], target[:quiet] = rooms[random.integers(len(rooms), size=quiet)], 0
+        windows[: quiet // 4] = 0
         return EarBatch(windows=torch.from_numpy(windows)[:, None], wanted=torch.from_numpy(target), quiet=quiet)
 
     def loss(batch: EarBatch) -> dict[str, Tensor]:
@@ -96,14 +103,6 @@ def likeness(one: Tensor, other: Tensor) -> Tensor:
     """Return the mean correlation of columns over a batch: (B, F), (B, F) -> scalar."""
     one, other = one - one.mean(0), other - other.mean(0)
     return ((one * other).mean(0) / (one.std(0) * other.std(0) + 1e-6)).mean()
-
-
-def silence(random: np.random.Generator, count: int) -> Any:
-    """Return windows without speech, half of them digital silence and half steady noise: (count, 12, 35)."""
-    windows = np.zeros((count, 12, 35), np.float32)
-    noisy = count - count // 2
-    windows[count // 2 :] = random.normal(0, 1.0, (noisy, 12, 1)) + random.normal(0, 0.8, (noisy, 12, 35))
-    return windows
 
 
 def hear(desk: Desk, ear: Ear, rows: Any) -> Any:

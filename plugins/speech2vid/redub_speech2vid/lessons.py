@@ -23,14 +23,18 @@ from redub.training.loop import Lesson, Look
 from redub.types import Floats
 from redub_speech2vid.codes import COMPONENTS
 from redub_speech2vid.content import Reader, VggM
+from redub_speech2vid.critic import Critic, belief_loss, critic_loss
 from redub_speech2vid.desk import Desk, Shown, held_out, sheet
 from redub_speech2vid.losses import content_loss, focus_map, gradient_loss, image_loss
 from redub_speech2vid.model import FEATURES, Identity, Speech2Vid
 from redub_speech2vid.norms import NormedDecoder
 from redub_speech2vid.pictures import PictureBatch, finish, on_device
 from redub_speech2vid.recipe import PictureCourse
+from redub_speech2vid.register import registered
 
 Content = Reader | VggM | None
+CRITIC_SHARE = 0.1
+"""Adam takes no notice of it, but where the whole gradient is too long, the painter's share is not to be lost."""
 
 
 class Teacher(nn.Module):
@@ -54,11 +58,15 @@ class Painter(nn.Module):
         network: Its identity encoder and its decoder.
         teacher: Stands in for its ear.
         decoder: The network's own decoder with norms; None takes it as it is.
+        critic: Learns along, and is not kept.
     """
 
-    def __init__(self, network: Speech2Vid, teacher: Teacher, decoder: NormedDecoder | None = None) -> None:
+    def __init__(
+        self, network: Speech2Vid, teacher: Teacher, decoder: NormedDecoder | None = None, critic: Critic | None = None
+    ) -> None:  # fmt: skip
         super().__init__()
         self.identity, self.decoder, self.teacher = network.identity, decoder or network.decoder, teacher
+        self.critic = critic
 
     def identify(self, stills: Tensor) -> Identity:
         feature, maps = self.identity(stills)
@@ -103,8 +111,10 @@ def mouth_lesson(desk: Desk, painter: Painter, content: Content) -> Lesson[Pictu
         batch = on_device(batch, desk.device)
         stills, targets = finish(batch)
         with desk.autocast():
-            painted = painter(batch.codes, painter.identify(stills).select(_owners(batch)))
-        return judge.terms(painted.float(), targets)
+            painted = painter(batch.codes, painter.identify(stills).repeat(batch.targets.shape[1])).float()
+        true = judge.place(painted, targets)
+        terms = judge.terms(painted, true)
+        return judge.believe(painter.critic, terms, painted, true, batch.codes) if painter.critic is not None else terms
 
     def paint(one: Shown) -> Tensor:
         codes = torch.from_numpy(desk.mouths.codes[one.rows]).to(desk.device)
@@ -125,8 +135,8 @@ def joint_lesson(desk: Desk, network: Speech2Vid, content: Content, course: Pict
         batch = on_device(batch, desk.device)
         stills, targets = finish(batch)
         with desk.autocast():
-            painted = network(batch.windows, network.identify(stills).select(_owners(batch)))
-        return judge.terms(painted.float(), targets)
+            painted = network(batch.windows, network.identify(stills).repeat(batch.targets.shape[1])).float()
+        return judge.terms(painted, judge.place(painted, targets))
 
     return Lesson(
         name="joint", model=network, draw=lambda step: desk.batch("joint", course, step), loss=loss,
@@ -150,6 +160,19 @@ class _Judge:
         self.content = content.to(desk.device).eval().requires_grad_(False) if content is not None else None
         focus = focus_map().to(desk.device)
         self.weight = focus if self.settings.focus else torch.ones_like(focus)
+
+    def place(self, painted: Tensor, true: Tensor) -> Tensor:
+        """Return true pictures where the painted ones have put the face."""
+        return registered(painted, true) if self.settings.register else true
+
+    def believe(self, critic: Critic, terms: dict[str, Tensor], painted: Tensor, true: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        """Add to the terms what a critic says, and what it learns itself."""
+        with self.desk.autocast():
+            belief, unlike = belief_loss(critic, painted, true, codes)
+            learning = critic_loss(critic, painted, true, codes)
+        # Neither reaches the other's parameters, so one descent serves both.
+        loss = terms["loss"] + self.settings.critic_weight * belief + self.settings.critic_likeness * unlike + CRITIC_SHARE * learning
+        return {**terms, "loss": loss, "belief": belief, "critic": learning}
 
     def terms(self, painted: Tensor, true: Tensor) -> dict[str, Tensor]:
         """Return the terms of the loss and their weighted sum."""
@@ -189,12 +212,6 @@ class _Judge:
             read, true = (self.content(pictures).float()[:, 0].cpu().numpy() for pictures in (painted, one.true))
             values |= {"alike": _alike(read, true), "movement": float(read.std() / max(true.std(), 1e-6))}
         return values
-
-
-def _owners(batch: PictureBatch) -> Tensor:
-    """Return whose stills each target is painted with."""
-    identities, targets = batch.targets.shape[:2]
-    return torch.arange(identities, device=batch.targets.device).repeat_interleave(targets)
 
 
 def _samples(course: PictureCourse) -> int:

@@ -40,9 +40,14 @@ class Identity:
     skips: dict[str, Tensor]
     """Each skip's share of the convolution that follows it."""
 
-    def select(self, index: Tensor) -> Identity:
-        """Return the rows of these speakers: one for each frame, when many frames share a speaker."""
-        return Identity(feature=self.feature[index], skips={name: maps[index] for name, maps in self.skips.items()})
+    def repeat(self, count: int) -> Identity:
+        """Return each speaker so often in a row: one for each frame, when as many frames share each speaker."""
+
+        def repeated(maps: Tensor) -> Tensor:
+            # Its gradient is a plain sum, which is quicker than that of an index.
+            return maps[:, None].expand(-1, count, *maps.shape[1:]).flatten(0, 1)
+
+        return Identity(feature=repeated(self.feature), skips={name: repeated(maps) for name, maps in self.skips.items()})
 
     def expand(self, count: int) -> Identity:
         """Return one speaker for several frames, without a copy."""
@@ -143,14 +148,17 @@ class _Up(nn.Module):
             return F.pad(x, tuple(p - 1 for p in self.pad))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
         left, right, top, bottom = self.pad
+        weight = self.weight[:, rows]
+        if torch.is_grad_enabled():
+            # Convolutions that pad by more than one are slow to differentiate: a third of all time of a training.
+            return F.conv2d(F.pad(x, self.pad), weight, bias)
         # The convolution pads alike on both sides; cutting off what is too much is quicker than copying the map into a larger one.
-        x = F.conv2d(x, self.weight[:, rows], bias, padding=(bottom, right))
-        return x[:, :, bottom - top :, right - left :]
+        x = F.conv2d(x, weight, bias, padding=(top, left))
+        return x[:, :, : x.shape[2] - top + bottom, : x.shape[3] - left + right]
 
 
-_EVEN, _NONE, _LESS = (1, 1, 1, 1), (0, 0, 0, 0), (1, 2, 1, 2)
-"""Padding left, right, top, bottom.  The decoder grows by one where its map must meet the identity encoder's: at the right
-and bottom, where the authors' demo grows at the left and top.  Trained weights hold for one of the two."""
+_EVEN, _NONE, _LESS, _WIDE = (1, 1, 1, 1), (0, 0, 0, 0), (2, 1, 2, 1), (3, 3, 3, 3)
+"""Padding left, right, top, bottom.  Where its map must meet the identity encoder's the decoder grows by one, at the left and top."""
 
 
 def _no_bias(layer: nn.Conv2d) -> None:
@@ -171,7 +179,7 @@ class Decoder(nn.Module):
         self.conv1_3 = _Up(c256, c512, _NONE, upsampling)
         self.conv2 = _Up(c512, c256, _EVEN, upsampling)
         self.conv3_1 = _Up(c256, c256, _EVEN, upsampling, skip=a)
-        self.conv3_2 = nn.Conv2d(c256, c96, 5, padding=3)
+        self.conv3_2 = nn.Conv2d(c256, c96, 5)
         self.conv4 = _Up(c96, c96, _LESS, upsampling, skip=b)
         self.conv5_1 = _Up(c96, c64, _LESS, upsampling, skip=c)
         self.conv5_2 = nn.Conv2d(c64, c64 // 2, 3)
@@ -195,7 +203,7 @@ class Decoder(nn.Module):
         x = self.conv1_1(F.relu(self.conv8(x)))  # (B, 128, 2, 2)
         x = self.conv2(self.conv1_3(self.conv1_2(x)))  # 256 x 4 x 4, 512 x 6 x 6, (B, 256, 12, 12)
         x = self.conv3_1(x, skips.get("relu2"))  # (B, 256, 24, 24)
-        x = F.relu(self.conv3_2(x))  # (B, 96, 26, 26)
+        x = F.relu(self.conv3_2(F.pad(x, _WIDE)))  # (B, 96, 26, 26)
         x = self.conv4(x, skips.get("pool1"))  # (B, 96, 53, 53)
         x = self.conv5_1(x, skips.get("relu1"))  # (B, 64, 107, 107)
         x = F.relu(self.conv5_2(F.pad(x, _LESS)))  # (B, 32, 108, 108)

@@ -6,12 +6,15 @@ one behind each convolution; afterwards they are multiplied into the convolution
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from redub_speech2vid.model import _LESS, BATCH_NORM_EPS, Decoder, Identity, _Up
+from redub_speech2vid.model import _LESS, _WIDE, BATCH_NORM_EPS, Decoder, Identity, _Up
 
+LEAST_VARIANCE = 1e-8
 NAMES = ("conv8", "conv1_1", "conv1_2", "conv1_3", "conv2", "conv3_1", "conv3_2", "conv4", "conv5_1", "conv5_2")
 
 
@@ -38,11 +41,41 @@ class NormedDecoder(nn.Module):
         for name in ("conv8", "conv1_1", "conv1_2", "conv1_3", "conv2"):
             x = self._step(name, x)  # 1, 2, 4, 6, 12 px
         x = self._step("conv3_1", x, skips.get("relu2"))  # (B, 256, 24, 24)
-        x = self._step("conv3_2", x)  # (B, 96, 26, 26)
+        x = self._step("conv3_2", F.pad(x, _WIDE))  # (B, 96, 26, 26)
         x = self._step("conv4", x, skips.get("pool1"))  # (B, 96, 53, 53)
         x = self._step("conv5_1", x, skips.get("relu1"))  # (B, 64, 107, 107)
         x = self._step("conv5_2", F.pad(x, _LESS))  # (B, 32, 108, 108)
         return torch.sigmoid(self.plain.conv5_3(F.pad(x, _LESS)))  # (B, 3, 109, 109)
+
+    def calibrate(self, paint: Callable[[], object]) -> None:
+        """Start from weights that have been learnt: let each norm take off and put back what it finds, so that nothing changes.
+
+        Args:
+            paint: Sends a few batches through this decoder.
+        """
+        seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in self.norms.values()}
+
+        def watch(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
+            seen[norm].append(given[0].float().movedim(1, 0).flatten(1).detach())
+
+        hooks = [norm.register_forward_pre_hook(watch) for norm in seen]
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            paint()
+            for norm, found in seen.items():
+                assert isinstance(norm, nn.BatchNorm2d)
+                values = torch.cat(found, dim=1)
+                mean, variance = values.mean(dim=1), values.var(dim=1)
+                # A unit that is always the same is left alone: its norm would have to divide by nothing.
+                variance = torch.where(variance > LEAST_VARIANCE, variance, torch.ones_like(variance))
+                _set(norm.running_mean, mean)
+                _set(norm.running_var, variance)
+                norm.weight.copy_((variance + norm.eps).sqrt())
+                norm.bias.copy_(mean)
+        for hook in hooks:
+            hook.remove()
+        self.train(was_training)
 
     def fold(self) -> None:
         """Multiply the norms into the plain decoder; this one then paints as before, its norms doing nothing."""
@@ -61,6 +94,11 @@ class NormedDecoder(nn.Module):
         layer = getattr(self.plain, name)
         x = layer._convolve(x, slice(layer.skip, None), layer.bias) if isinstance(layer, _Up) else layer(x)
         return F.relu(self.norms[name](x if share is None else x + share))
+
+
+def _set(buffer: Tensor | None, values: Tensor) -> None:
+    assert buffer is not None
+    buffer.copy_(values)
 
 
 def _do_nothing(norm: nn.Module) -> None:

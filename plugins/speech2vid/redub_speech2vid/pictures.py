@@ -164,8 +164,10 @@ def change(pictures: Tensor, changes: Changes, *, is_still: bool) -> Tensor:
             angle, shift = changes.jitter[..., 2, None, None, None], changes.jitter[:, :, None, None, :2]
             turned = torch.stack([-grid[..., 1], grid[..., 0]], -1)
             grid = grid * torch.cos(angle) + turned * torch.sin(angle) + shift
-        flat = F.grid_sample(pictures.flatten(0, 1), grid.flatten(0, 1), mode="bilinear", padding_mode="border", align_corners=False)
-        pictures = flat.view_as(pictures)
+        # What is to be painted must stay sharp, what is looked at may blur a little.
+        mode = "bilinear" if is_still else "bicubic"
+        flat = F.grid_sample(pictures.flatten(0, 1), grid.flatten(0, 1), mode=mode, padding_mode="border", align_corners=False)
+        pictures = flat.view_as(pictures).clamp(0, 1)
     if not changes.lights:
         return pictures
     pictures = torch.einsum("kij,kmjhw->kmihw", changes.mix, pictures)

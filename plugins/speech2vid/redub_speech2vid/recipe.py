@@ -57,6 +57,8 @@ class DrawSettings:
     """Stills are at least so many frames away from what is to be painted with them."""
     balance: float = between(0, 1, 0.35)
     """A speaker is drawn as often as the power of this of what there is of them: 1 counts frames, 0 speakers alike."""
+    evenly: float = between(0, 1, 0.5)
+    """Share of what is painted that is drawn evenly over how far the mouth is open, which is seldom wide; the rest as it comes."""
     elsewhere: float = between(0, 1, 0.5)
     """How often the stills are of another piece of the same speaker, where there is one."""
 
@@ -98,6 +100,12 @@ class LossSettings:
     """Of the mouth's shape as the reader reads it off the picture."""
     focus: bool = True
     """Whether the mouth counts more than the rest of the face."""
+    register: bool = True
+    """Whether the true picture is first moved onto the painted one: stills do not say how the head is turned."""
+    critic_weight: float = between(0, 1000, 0.01)
+    """Of being taken for a photograph of a mouth of that shape, in the stage *mouth*; 0 does without a critic."""
+    critic_likeness: float = between(0, 1000, 0.01)
+    """Of how the critic's layers differ."""
     vggface: str = ""
     """A file of VGG-M-face weights, made by ``python -m redub_speech2vid.vggface``."""
     vggface_input: Literal["unit", "vgg"] = "vgg"
@@ -124,8 +132,8 @@ class EarCourse(Course):
     dropout: float = between(0, 0.95, 0.4)
     likeness: float = between(0, 100, 0.5)
     """Weight of the correlation within a batch, which unlike the squared error does not favour small movements."""
-    silence: float = between(0, 1, 0.025)
-    """Share of silence and steady noise, which go with a mouth at rest."""
+    silence: float = between(0, 1, 0.1)
+    """Share of silence and of rooms in which nobody speaks, which go with a mouth at rest."""
     most_gain: float = between(1, 10, 1.6)
     """What is heard moves less than what is seen; it is enlarged by at most this."""
 
@@ -184,12 +192,13 @@ PAPER = Recipe(
     skips=SKIPS,
     identity="vggface",
     samples=SampleSettings(every=5, rate_hz=25.0, voices=1),
-    draw=DrawSettings(balance=1.0, elsewhere=0.0),
+    draw=DrawSettings(balance=1.0, evenly=0.0, elsewhere=0.0),
     picture=PictureSettings(
         flip=0.0, warp=0.0, scale=0.0, warp_share=0.0, jitter=0.0, turn_rad=0.0, light=0.0, single=0.0, code=0.0
     ),
     loss=LossSettings(
-        content="vggface", content_weight=1.0, gradient_weight=0.0, reading_weight=0.0, focus=False, vggface_input="unit"
+        content="vggface", content_weight=1.0, gradient_weight=0.0, reading_weight=0.0, focus=False, register=False, critic_weight=0.0,
+        vggface_input="unit",
     ),
     joint=PictureCourse(
         optimiser="sgd", rate=1e-5, momentum=0.9, decay=5e-4, schedule="fixed", epochs=20, patience=1, identities=32, targets=1

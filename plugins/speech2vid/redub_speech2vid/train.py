@@ -26,18 +26,21 @@ from redub.training.loop import Learnt, Lesson, Session, learn
 from redub.version import VERSION
 from redub_speech2vid.codes import Basis, fit_basis, mirrored, mouth_shapes
 from redub_speech2vid.content import Reader, load_vgg, random_vgg, start_identity
+from redub_speech2vid.critic import Critic
 from redub_speech2vid.desk import Desk, held_out, sheet
 from redub_speech2vid.draws import Drawer
 from redub_speech2vid.ear import Ear, ear_lesson, find_gain, fold
 from redub_speech2vid.lessons import Content, Painter, Teacher, joint_lesson, mouth_lesson, paint_heard, reader_lesson
 from redub_speech2vid.model import STILLS, Sharpener, Speech2Vid
 from redub_speech2vid.norms import NormedDecoder
-from redub_speech2vid.pictures import Mouths
+from redub_speech2vid.pictures import Mouths, finish, on_device
 from redub_speech2vid.recipe import StageName, choose_recipe, in_epochs, stage_limit_s, uses_reader, what_matters
 from redub_speech2vid.samples import Samples, collect
 from redub_speech2vid.sharpen import sharpen_lesson
 from redub_speech2vid.weights import SHARPENER, TEACHER, Base, read_base, shape_facts, write_weights
 
+CALIBRATED_ON = 6
+"""Batches that the norms of a base are found from."""
 BASIS_SHAPES = 200_000
 """Shapes that the components are found from, at most."""
 
@@ -157,13 +160,28 @@ class _Training:
             return reader_lesson(desk, parts.reader), recipe.reader
         if stage == "mouth":
             normed = NormedDecoder(parts.network.decoder).to(desk.device) if recipe.norms else None
-            return mouth_lesson(desk, Painter(parts.network, parts.teacher, normed), parts.content), recipe.mouth
+            if normed is not None and self.base is not None:
+                self._calibrate(normed)
+            critic = Critic().to(desk.device, memory_format=torch.channels_last) if recipe.loss.critic_weight else None  # type: ignore[call-overload]
+            return mouth_lesson(desk, Painter(parts.network, parts.teacher, normed, critic), parts.content), recipe.mouth
         if stage == "ear":
             return ear_lesson(desk, parts.ear), recipe.ear
         if stage == "joint":
             course = in_epochs(recipe.joint, len(desk.drawer.rows))
             return joint_lesson(desk, parts.network, parts.content, course), course
         return sharpen_lesson(desk, parts.sharpener), recipe.sharpen
+
+    def _calibrate(self, normed: NormedDecoder) -> None:
+        """Give the norms of a decoder that was learnt before what they would have come to."""
+        desk = self.desk
+        painter = Painter(self.parts.network, self.parts.teacher, normed).eval()
+        batches = [on_device(desk.batch("calibrate", desk.recipe.mouth, step), desk.device) for step in range(CALIBRATED_ON)]
+
+        def paint() -> None:
+            for batch in batches:
+                painter(batch.codes, painter.identify(finish(batch)[0]).repeat(batch.targets.shape[1]))
+
+        normed.calibrate(paint)
 
     def _settings(self, stage: StageName) -> dict[str, Any]:
         """Return what must not change once a stage has begun: its values, and what it stands on."""
