@@ -2,8 +2,8 @@
 
 The source shows its speaker talking, and where the true mouth is seen nothing has to be heard: the decoder learns to
 paint from the mouth's true shape (see `redub_speech2vid.codes`), through the same layer that took the audio feature's
-place in training.  So it learns the face and how the face moves, not the words.  The audio encoder is kept but for one
-gain a component, by which what it hears moves as far as this person does.
+place in training.  So it learns the face and how the face moves, not the words.  Of the audio encoder only the last layer
+is fitted to this voice (see `redub_speech2vid.attune`).
 
 The number of steps is fixed, and all chance comes from the seed, so the same footage gives the same weights.
 """
@@ -24,10 +24,13 @@ from redub.plugin import Adapted, AdaptRequest, Piece, choose_device
 from redub.speech.features import speech_windows
 from redub.training.checkpoint import read_tensors, write_tensors
 from redub.training.course import autocast
+from redub_speech2vid.attune import Head, attune
 from redub_speech2vid.codes import COMPONENTS, Basis, mouth_shapes
+from redub_speech2vid.draws import evenly_shares
 from redub_speech2vid.lessons import Painter, Teacher
 from redub_speech2vid.losses import focus_map, gradient_loss, image_loss
 from redub_speech2vid.model import OUTPUT_PX, STILLS, Identity, Speech2Vid
+from redub_speech2vid.register import registered
 from redub_speech2vid.weights import TEACHER, network_from
 
 STEPS, BATCH = 300, 12
@@ -35,9 +38,8 @@ RATE, WARM_UP = 4e-4, 10
 CODE_NOISE = 0.03
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Percentiles of mouth openness that the stills show."""
-LEAST_GAIN, MOST_GAIN = 0.6, 1.7
-HALF_TRUST_FRAMES = 100
-"""With so many frames a measured gain counts half, and no gain the other half."""
+EVENLY = 0.5
+"""Share of what is painted that is drawn evenly over how far the mouth is open."""
 LEAST_FRAMES = 2 * STILLS
 
 
@@ -124,19 +126,21 @@ def _learn(painter: Painter, footage: _Footage, request: AdaptRequest) -> int:
     painter.decoder.requires_grad_(True)
     optimiser = torch.optim.AdamW(learnt, RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     weight, began = focus_map().to(footage.device), time.monotonic()
+    shares = evenly_shares(footage.openness[footage.learn], EVENLY)
     for step in range(STEPS):
         if request.limit_s is not None and time.monotonic() - began > request.limit_s:
             return step
         rate = RATE * min(1.0, (step + 1) / WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * step / STEPS))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        rows = random.choice(footage.learn, BATCH)
+        rows = random.choice(footage.learn, BATCH, p=shares)
         codes = footage.codes[torch.from_numpy(rows)]
         codes = codes + CODE_NOISE * torch.randn(codes.shape, generator=noise).to(footage.device)
         true = footage.targets(rows)
         with autocast(footage.device, "auto"):
-            painted = painter(codes, painter.identify(footage.stills(random)).expand(len(rows)))
-        loss = image_loss(painted.float(), true, weight) + gradient_loss(painted.float(), true, weight)
+            painted = painter(codes, painter.identify(footage.stills(random)).repeat(len(rows))).float()
+        true = registered(painted, true)
+        loss = image_loss(painted, true, weight) + gradient_loss(painted, true, weight)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -151,26 +155,23 @@ def _error(painter: Painter, footage: _Footage) -> float:
         identity: Identity = painter.identify(footage.stills(None))
         for rows in np.array_split(footage.held, -(-len(footage.held) // 16)):
             painted = painter(footage.codes[torch.from_numpy(rows)], identity.expand(len(rows))).float()
-            true = footage.targets(rows)
+            true = registered(painted, footage.targets(rows))
             errors += [float(image_loss(painted, true, weight) + gradient_loss(painted, true, weight))] * len(rows)
     return float(np.mean(errors))
 
 
 def _tuned_ear(network: Speech2Vid, teaching: dict[str, Tensor], footage: _Footage) -> dict[str, Tensor]:
-    """Return the layer that ends the audio encoder, with what it hears enlarged or lessened to this person's reach."""
-    head, bias = teaching["head.weight"][:COMPONENTS], teaching["head.bias"][:COMPONENTS]
+    """Return the layer that ends the audio encoder, fitted to this person."""
     gain = teaching.get("gain", torch.ones(COMPONENTS))
+    head = Head(weight=gain[:, None] * teaching["head.weight"][:COMPONENTS], bias=gain * teaching["head.bias"][:COMPONENTS])
     with torch.inference_mode():
         hidden = torch.cat([network.audio.hidden(part).flatten(1) for part in torch.split(footage.windows, 256)]).cpu()
-    heard = (hidden @ head.T + bias) * gain
     rows = torch.from_numpy(footage.learn)
-    ratio = footage.codes.cpu()[rows].std(0) / (heard[rows].std(0) + 1e-6)
-    trust = len(rows) / (len(rows) + HALF_TRUST_FRAMES)
-    gain = gain * (1 + trust * (ratio.clamp(LEAST_GAIN, MOST_GAIN) - 1))
+    head = attune(head, hidden[rows], footage.codes.cpu()[rows])
     weight = teaching["fc.weight"]
     return {
-        "audio.fc7.0.weight": (weight @ (gain[:, None] * head))[:, :, None, None],
-        "audio.fc7.0.bias": weight @ (gain * bias) + teaching["fc.bias"],
+        "audio.fc7.0.weight": (weight @ head.weight)[:, :, None, None],
+        "audio.fc7.0.bias": weight @ head.bias + teaching["fc.bias"],
     }
 
 

@@ -25,6 +25,16 @@ APART = 0.6
 """How often targets lie wholly before or behind the frames that stills are chosen from, and not between them."""
 
 
+def evenly_shares(openness: Doubles, evenly: float) -> Doubles:
+    """Return how often to draw each frame, if a share is to be drawn evenly over how far the mouth is open: (T,) -> (T,)."""
+    low, high = np.quantile(openness, [0.05, 0.95])
+    step = np.clip((openness - low) / max(high - low, 1e-6) * OPENINGS, 0, OPENINGS - 1).astype(np.int64)
+    weight = 1 / np.bincount(step, minlength=OPENINGS)[step]
+    shares: Doubles = evenly * weight / weight.sum() + (1 - evenly) / len(openness)
+    shares /= shares.sum()
+    return shares
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Drawn:
     """Rows of the samples."""
@@ -109,12 +119,7 @@ class Drawer:
 
     def _choose_targets(self, rows: Ints, random: np.random.Generator, count: int) -> Ints:
         """Draw what is painted: partly evenly over how far the mouth is open, partly as it comes."""
-        openness = self.openness[rows]
-        low, high = np.quantile(openness, [0.05, 0.95])
-        step = np.clip((openness - low) / max(high - low, 1e-6) * OPENINGS, 0, OPENINGS - 1).astype(np.int64)
-        evenly = 1 / np.bincount(step, minlength=OPENINGS)[step]
-        shares = self.settings.evenly * evenly / evenly.sum() + (1 - self.settings.evenly) / len(rows)
-        chosen: Ints = random.choice(rows, count, p=shares / shares.sum())
+        chosen: Ints = random.choice(rows, count, p=evenly_shares(self.openness[rows], self.settings.evenly))
         return chosen
 
     def _index(self, row: int) -> int:
