@@ -1,5 +1,6 @@
 """media: files in and out; the only package that imports PyAV."""
 
+from redub.media.delay import delay_sound
 from redub.media.encoders import available_encoders
 from redub.media.frame import Frame
 from redub.media.mark import SyntheticMark, read_mark
@@ -21,6 +22,7 @@ __all__ = [
     "available_encoders",
     "check_can_write",
     "check_sound",
+    "delay_sound",
     "mix",
     "open_speech",
     "open_video",

@@ -64,6 +64,26 @@ def lead_in(container: Any, index: int, codec: str, zero: Fraction) -> Fraction:
     return said if said is not None and abs(said + ticks * base) < base else -ticks * base
 
 
+def first_heard(container: Any, index: int) -> Fraction:
+    """Return the file's own time from which a track of sound is heard: what its packets hold before it is hidden.
+
+    Args:
+        container: Just opened; it is read up to the track's first packet.
+        index: Of the stream.
+    """
+    stream = container.streams[index]
+    base = as_fraction(stream.time_base, Fraction(1, 1000))
+    for packet in container.demux(stream):
+        if packet.size and packet.pts is not None:
+            begin: Fraction = packet.pts * base
+            heard = begin + (_said(packet, stream.codec_context.sample_rate) or 0)
+            if {"mp4", "matroska"} & set(container.format.name.split(",")):
+                # They hide what lies before zero, and Matroska rounds its times.
+                return Fraction(0) if heard < base else heard
+            return heard
+    return Fraction(0)
+
+
 def _said(packet: av.Packet[Any], rate_hz: int) -> Fraction | None:
     """Return how much of a packet its file says is to be discarded, in seconds."""
     if not packet.has_sidedata("skip_samples"):

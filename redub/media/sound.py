@@ -153,7 +153,9 @@ def check_sound(path: Path) -> None:
         next(frames)
 
 
-def sound_frames(path: Path, number: int = 0, damage: Damage | None = None) -> Generator[av.AudioFrame, None, None]:
+def sound_frames(
+    path: Path, number: int = 0, damage: Damage | None = None, zero: Fraction | None = None
+) -> Generator[av.AudioFrame, None, None]:
     """Decode an audio track in its own rate and layout, without a gap from time zero.
 
     A late start and missing stretches are filled with silence; what lies before time zero is cut off.
@@ -162,13 +164,14 @@ def sound_frames(path: Path, number: int = 0, damage: Damage | None = None) -> G
         path: Any file with sound.
         number: Which of its audio tracks.
         damage: Is told of what could not be decoded.
+        zero: The file's own time that is time zero; None takes `time_zero`.
 
     Raises:
         MediaError: The file cannot be read, or holds no such track, or nothing in it.
     """
     with open_input(path, "sound") as container:
         stream = find_sound(container, path, number)
-        zero = time_zero(container, path)
+        zero = time_zero(container, path) if zero is None else zero
         now = Fraction(0)
         damage = Damage() if damage is None else damage
         known = 0

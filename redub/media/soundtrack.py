@@ -50,7 +50,7 @@ def add_sound(result: Result, found: Found, *, is_new: bool = False) -> Track:
     """
     asked = result.config.audio_codec if is_new else "auto"
     can_copy = found.codec in KEPT[result.container]
-    if asked in ("auto", "copy") and can_copy and _loses_nothing(found.codec) and (result.stop is not None or lead_before(result, found)):
+    if asked in ("auto", "copy") and can_copy and loses_nothing(found.codec) and (result.stop is not None or lead_before(result, found)):
         # Encoding lossless sound anew loses nothing, and unlike packets its samples can be cut anywhere.
         return _encode(result, found, found.codec)
     if asked in ("auto", "copy") and can_copy:
@@ -66,7 +66,8 @@ def add_sound(result: Result, found: Found, *, is_new: bool = False) -> Track:
     return _encode(result, found, codec)
 
 
-def _loses_nothing(codec: str) -> bool:
+def loses_nothing(codec: str) -> bool:
+    """Say whether sound in a codec stays the same when it is encoded anew."""
     return codec.startswith("pcm_") or codec in ("flac", "alac")
 
 
@@ -156,7 +157,7 @@ def _encoded(stream: Any, found: Found, stop: Fraction | None, damage: Damage) -
             position += frame.samples
             yield from stream.encode(frame)
 
-    for frame in sound_frames(found.path, found.number, damage):
+    for frame in sound_frames(found.path, found.number, damage, found.zero):
         yield from encoded(resampler.push(frame))
         if left is not None and position >= left:
             break

@@ -159,7 +159,8 @@ def is_taken(container: str, template: Any) -> bool:
     """Say whether a container can begin with a stream like this one; only writing a header tells."""
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
-            trial.add_stream_from_template(template)
+            # A picture is asked for its encoder otherwise, and some can be decoded only.
+            trial.add_stream_from_template(template, opaque=True)
             trial.start_encoding()
     except (av.FFmpegError, ValueError):
         return False
@@ -207,7 +208,7 @@ def _copied(target: Any, found: Found, result: Result, lead: Fraction, damage: D
         shift = as_ticks(found.zero, base)
         first = as_ticks(-lead, base) if found.type == "audio" and is_matroska(result.container) else None
         last = None if result.stop is None or found.is_cover else as_ticks(result.stop, base)
-        for packet in _intact(container.demux(stream), damage):
+        for packet in intact(container.demux(stream), damage):
             if found.codec == "mov_text" and packet.size == 2:
                 # An empty text that fills a gap; the muxer makes its own.
                 continue
@@ -225,7 +226,8 @@ def _copied(target: Any, found: Found, result: Result, lead: Fraction, damage: D
             yield packet
 
 
-def _intact(packets: Iterator[av.Packet[Any]], damage: Damage) -> Iterator[av.Packet[Any]]:
+def intact(packets: Iterator[av.Packet[Any]], damage: Damage) -> Iterator[av.Packet[Any]]:
+    """Yield packets up to where a file cannot be read any more, without empty ones and those that it calls damaged."""
     while True:
         try:
             packet = next(packets, None)

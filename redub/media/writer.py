@@ -13,16 +13,17 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 
 from redub.config import EncodeConfig
 from redub.errors import MediaError
 from redub.files import check_file
-from redub.media.clock import as_fraction, as_ticks
+from redub.media.clock import as_ticks
 from redub.media.decoding import find_sound
 from redub.media.encoders import fitting, write_header
+from redub.media.facts import kept_chapters, kept_tags
 from redub.media.frame import Frame
 from redub.media.mark import SyntheticMark, add_mark
 from redub.media.opening import open_input
@@ -34,14 +35,8 @@ from redub.media.soundtrack import add_sound
 from redub.media.subtitles import add_text
 from redub.media.tracks import Found, Result, Track, copy_track, list_streams, names
 
-if TYPE_CHECKING:
-    # It is in PyAV's stubs alone.
-    from av.container.core import Chapter
-
 AHEAD = Fraction(1, 2)
 """Sound is written this many seconds ahead of the picture, as muxers like it."""
-
-_MUXER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 
 
 class VideoWriter:
@@ -202,22 +197,10 @@ class VideoWriter:
 
     def _add_facts(self, mark: SyntheticMark | None) -> None:
         with open_input(self.source.path) as container:
-            tags = {key: value for key, value in container.metadata.items() if key.lower() not in _MUXER_TAGS}
+            tags = kept_tags(container)
             picture = dict(container.streams[self.source.stream_index].metadata)
-            chapters = container.chapters()
+            chapters = kept_chapters(container, self.source.start, self._stop)
         self._output.metadata.update(add_mark(tags, mark) if mark is not None else tags)
         self._picture.stream.metadata.update(names(picture, self._container))
-        kept = [one for one in (self._moved(chapter) for chapter in chapters) if one is not None]
-        if kept:
-            self._output.set_chapters(kept)
-
-    def _moved(self, chapter: Chapter) -> Chapter | None:
-        """Return a chapter on the clock of the result, or None if nothing of it is left there."""
-        base = as_fraction(chapter["time_base"], Fraction(1, 1000))
-        shift = as_ticks(self.source.start, base)
-        start, end = (max(0, chapter[key] - shift) for key in ("start", "end"))
-        if self._stop is not None:
-            end = min(end, as_ticks(self._stop, base))
-        if end <= start and chapter["end"] > chapter["start"]:
-            return None
-        return {**chapter, "time_base": base, "start": start, "end": end}
+        if chapters:
+            self._output.set_chapters(chapters)
