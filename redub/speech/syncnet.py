@@ -1,28 +1,274 @@
-"""syncnet: pictures of a mouth, sound -> embeddings that are near where both belong together."""
+"""syncnet: a file of weights -> a model that embeds mouths and sounds, near each other where both belong together.
+
+Two kinds of file are known by their metadata: ours, which ``redub train sync`` writes, and the published ``syncnet_v2``, once it
+is converted:
+
+    python -m redub.speech.syncnet convert syncnet_v2.model syncnet_v2.safetensors
+
+A ``.model`` file is a pickle, which may run anything when it is opened; it is read with ``weights_only``, which builds tensors and
+nothing else, and refuses the rest.
+"""
 
 from __future__ import annotations
 
+import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
 
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from redub.errors import RedubError, ShapeError, WeightError
+from redub.files import check_file
+from redub.media.place import Part
+from redub.speech.sync_features import MOUTH_SIZE, as_grey, mfcc_windows, sound_windows, take_mouths
+from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet
 from redub.types import RGB, Doubles, Floats
+from redub.weights import WeightFile, find
+
+OURS, PUBLISHED = "redub-sync-1", "syncnet-v2"
+SHIPPED: WeightFile | None = None
+PUBLISHED_PX = 224
+BLOCK = 64
+"""Instants that are embedded at a time."""
+PARTS = {"netcnnaud": "sound", "netcnnlip": "face", "netfcaud": "sound_head", "netfclip": "face_head"}
+"""What the published file calls the four parts of `SyncNet`."""
+PLACES = {"sound": (0, 4, 8, 11, 14, 18), "face": (0, 4, 8, 11, 14, 18)}
+"""Where the six convolutions stand in its two stacks, counted with norms, ReLUs and pools; each norm stands one behind."""
 
 
-class SyncModel:
+class SyncModel(ABC):
     """A network that embeds mouths and sounds."""
 
-    def embed_faces(self, crops: RGB) -> Floats:
-        """Embed pictures at 25 Hz instants: (T, H, W, 3) -> (T, D); NaN where too near an end."""
-        raise NotImplementedError
+    reach_frames: int = FRAMES // 2
+    """An embedding looks at so many pictures before and behind its instant."""
+    kind: str = ""
 
+    @abstractmethod
+    def prepare(self, crops: RGB) -> RGB:
+        """Keep of crops what `embed_faces` needs, which is small: so a long track can be held.  (T, H, W, 3) -> (T, ...) uint8."""
+
+    @abstractmethod
     def embed_sound(self, speech: Floats, times_s: Doubles) -> Floats:
         """Embed the sound around each instant: (N,) mono at 16 kHz, (T,) -> (T, D)."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def _embed(self, block: Tensor) -> Tensor:
+        """Embed prepared pictures: (T+4, ...) -> (T, D)."""
+
+    @torch.inference_mode()
+    def embed_faces(self, crops: RGB) -> Floats:
+        """Embed pictures at 25 Hz instants, crops or prepared ones: (T, ...) -> (T, D); NaN for the first and last two."""
+        pictures = self.prepare(crops)
+        reach, count = self.reach_frames, len(pictures) - FRAMES + 1
+        if count < 1:
+            return np.full((len(pictures), 1), np.nan, np.float32)
+        blocks = [
+            self._embed(torch.from_numpy(pictures[first : min(first + BLOCK, count) + FRAMES - 1])).float().numpy()
+            for first in range(0, count, BLOCK)
+        ]
+        return np.pad(np.concatenate(blocks), ((reach, reach), (0, 0)), constant_values=np.nan)
 
 
-def read_model(path: Path | None) -> SyncModel:
-    """Read a network's weights.
+class OwnSync(SyncModel):
+    """Our network.  It reads the canonical crop of 112 px; embeddings have length one, so distances lie between 0 and 2."""
+
+    kind = OURS
+
+    def __init__(self, network: ClipSync) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    def prepare(self, crops: RGB) -> RGB:
+        """Take the mouth in grey: (T, 112, 112, 3) -> (T, 56, 64)."""
+        return crops if crops.ndim == 3 and crops.shape[1:] == MOUTH_SIZE else as_grey(take_mouths(crops))
+
+    @torch.inference_mode()
+    def embed_sound(self, speech: Floats, times_s: Doubles) -> Floats:
+        windows = torch.from_numpy(sound_windows(speech, times_s))
+        found = [self.network.embed_sounds(block)[:, 0].numpy() for block in torch.split(windows, 4 * BLOCK)]
+        return np.concatenate(found) if len(times_s) else np.zeros((0, 1), np.float32)
+
+    def _embed(self, block: Tensor) -> Tensor:
+        return self.network.embed_faces(block[None])[0]
+
+
+class PublishedSync(SyncModel):
+    """The published network.  Only on crops as `redub.speech.lse` takes them are its distances on the published scale."""
+
+    kind = PUBLISHED
+
+    def __init__(self, network: SyncNet) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    def prepare(self, crops: RGB) -> RGB:
+        """Bring pictures to 224 px: (T, H, W, 3) -> (T, 224, 224, 3)."""
+        if crops.ndim != 4 or crops.shape[3] != 3:
+            raise ShapeError(f"Crops of shape {crops.shape} are not colour pictures.", "Give (T, H, W, 3).")
+        if crops.shape[1:3] == (PUBLISHED_PX, PUBLISHED_PX):
+            return crops
+        planes = torch.from_numpy(crops).movedim(3, 1).float()
+        sized = F.interpolate(planes, (PUBLISHED_PX, PUBLISHED_PX), mode="bilinear", antialias=True, align_corners=False)
+        return np.ascontiguousarray(sized.movedim(1, 3).round().clamp(0, 255).to(torch.uint8).numpy())
+
+    @torch.inference_mode()
+    def embed_sound(self, speech: Floats, times_s: Doubles) -> Floats:
+        return self.embed_mfcc(mfcc_windows(speech, times_s))
+
+    @torch.inference_mode()
+    def embed_mfcc(self, windows: Floats) -> Floats:
+        """(T, 13, 20) -> (T, 1024)."""
+        found = [self.network.embed_sound(block).numpy() for block in torch.split(torch.from_numpy(windows), BLOCK)]
+        return np.concatenate(found) if len(windows) else np.zeros((0, 1), np.float32)
+
+    def _embed(self, block: Tensor) -> Tensor:
+        # The network was trained on BGR in 0..255.
+        planes = block.flip(-1).movedim(3, 0).float()  # 3, T+4, 224, 224
+        windows = planes.unfold(1, FRAMES, 1).movedim(1, 0).movedim(-1, 2)  # T, 3, 5, 224, 224
+        return torch.cat([self.network.embed_face(part) for part in torch.split(windows, 8)])
+
+
+def read_model(path: Path | None = None) -> SyncModel:
+    """Read a network's weights; without a path the shipped ones.
 
     Raises:
-        RedubError: There is no such file, it is damaged, or none is shipped.
+        RedubError: There is no such file, it is damaged or of another kind, or none is shipped.
     """
-    raise NotImplementedError
+    if path is None:
+        if SHIPPED is None:
+            raise WeightError("This version of redub ships no sync network.", "Train one:  redub train sync FOOTAGE... -o sync.safetensors")
+        path = find(SHIPPED)
+    tensors, metadata = _read(check_file(path, "sync network"))
+    try:
+        if metadata.get("kind") == OURS:
+            return OwnSync(own_network(tensors, metadata))
+        if metadata.get("kind") == PUBLISHED:
+            network = SyncNet()
+            network.load_state_dict(tensors)
+            return PublishedSync(network)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise RedubError(f"The sync network {path} is damaged: {error}.", "Get or train it again.") from error
+    hint = "Name a file of  redub train sync,  or a converted one:  python -m redub.speech.syncnet convert IN OUT"
+    raise RedubError(f"{path} holds no sync network.", hint)
+
+
+def own_network(tensors: dict[str, Tensor], metadata: dict[str, str]) -> ClipSync:
+    """Return our network in single precision.
+
+    Raises:
+        KeyError, ValueError, RuntimeError: The tensors are not its.
+    """
+    network = ClipSync(width=float(metadata["width"]), features=int(metadata["features"]), bands=int(metadata["bands"]))
+    own = network.state_dict()
+    network.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items() if name in own})
+    return network
+
+
+def write_own(path: Path, network: ClipSync, metadata: dict[str, str]) -> None:
+    """Write our network in half precision; the file takes its place when it is complete.
+
+    Raises:
+        RedubError: The file cannot be written.
+    """
+    # Statistics of norms may be too large or too small for half precision, and are few.
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() and "running" not in name else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    facts = {"kind": OURS, "width": f"{network.width:g}", "features": str(network.features), "bands": str(network.bands)}
+    _write(path, tensors, {**facts, **metadata})
+
+
+def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the published network's tensors under the names of `SyncNet`.
+
+    ``netcnnaud.4.weight`` becomes ``sound.1.0.weight``, the second block's convolution; the heads keep their numbers.
+
+    Raises:
+        RedubError: It is another network.
+    """
+    found = {}
+    for name, tensor in state.items():
+        part, _, rest = name.partition(".")
+        number, _, kind = rest.partition(".")
+        if part not in PARTS or not number.isdigit():
+            raise RedubError(f"{name} is no part of syncnet_v2.", "Name the file that its authors published.")
+        place = _place(PARTS[part], int(number))
+        found[f"{PARTS[part]}.{place}.{kind}"] = tensor.detach().clone().contiguous()
+    wanted = SyncNet().state_dict()
+    # Files of old versions have no counts of batches, which nothing reads.
+    found |= {name: tensor for name, tensor in wanted.items() if name.endswith("num_batches_tracked") and name not in found}
+    wrong = [name for name in {**wanted, **found} if name not in found or name not in wanted or found[name].shape != wanted[name].shape]
+    if wrong:
+        raise RedubError(
+            f"These weights are not those of syncnet_v2: {wrong[0]} does not fit.", "Name the file that its authors published."
+        )
+    return found
+
+
+def convert(source: Path, target: Path) -> None:
+    """Turn the published ``syncnet_v2.model`` into safetensors.
+
+    Raises:
+        RedubError: It is missing, holds more than tensors or another network, or the target exists or cannot be written.
+    """
+    check_file(source, "published network")
+    if target.exists():
+        raise RedubError(f"{target} exists.", "Name another file.")
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise RedubError(f"{source} cannot be read as weights: {str(error).splitlines()[0]}", "Get it from its authors again.") from error
+    if not isinstance(state, dict) or not all(isinstance(one, Tensor) for one in state.values()):
+        raise RedubError(f"{source} holds something else than weights.", "Name the file that its authors published.")
+    _write(target, renamed(state), {"kind": PUBLISHED})
+
+
+def _place(part: str, number: int) -> str:
+    """Return where a layer of the published stack stands in ours: block and layer in it, or the layer of a head."""
+    if part not in PLACES:
+        return str(number)
+    first = max((at for at in PLACES[part] if at <= number), default=0)
+    return f"{PLACES[part].index(first)}.{number - first}"
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  no mapping
+    except (OSError, SafetensorError) as error:
+        raise RedubError(f"The sync network {path} cannot be read: {error}.", "Name a file of the kind .safetensors.") from error
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    part = Part(path)
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part.path, metadata)
+        part.publish()
+    except (OSError, SafetensorError) as error:
+        raise RedubError(f"{path} cannot be written: {error}.", "Free some space, or name another folder.") from error
+    finally:
+        part.discard()
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``convert IN OUT``; return an exit code."""
+    if len(arguments) != 3 or arguments[0] != "convert":
+        sys.stderr.write("usage: python -m redub.speech.syncnet convert IN.model OUT.safetensors\n")
+        return 2
+    try:
+        convert(Path(arguments[1]), Path(arguments[2]))
+    except RedubError as error:
+        sys.stderr.write(f"{error.message}\n{error.hint}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

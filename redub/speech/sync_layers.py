@@ -1,0 +1,148 @@
+"""sync_layers: pictures of a mouth, sound -> embeddings; the two networks as modules.
+
+`SyncNet` is that of "Out of time" (Chung and Zisserman 2016) as its authors published it, layer by layer: it reads five colour
+pictures of the whole face, and has 13.6 million parameters.  `ClipSync` is ours: it reads the mouth in grey, and both of its
+streams slide over time, so that a clip costs as much as its frames and not as its windows.  That makes training with all shifts
+inside a clip cheap (as in "Perfect Match"), which learns far faster than pairs do.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FRAMES = 5
+"""Pictures that one embedding is made from, in both networks."""
+STACK = 3
+"""Of these, so many enter our network as channels; the rest of the window is joined later."""
+CONTRAST_FLOOR = 8.0
+"""Grey levels: pictures that vary less are not blown up to full contrast."""
+
+
+class SyncNet(nn.Module):
+    """The published network; its layers have the names and sizes of the paper's table."""
+
+    def __init__(self, features: int = 1024) -> None:
+        super().__init__()
+        self.sound = nn.Sequential(
+            _block(nn.Conv2d(1, 64, 3, padding=1)),  # 13 x 20
+            _block(nn.Conv2d(64, 192, 3, padding=1), nn.MaxPool2d(3, (1, 2))),  # 11 x 9
+            _block(nn.Conv2d(192, 384, 3, padding=1)),
+            _block(nn.Conv2d(384, 256, 3, padding=1)),
+            _block(nn.Conv2d(256, 256, 3, padding=1), nn.MaxPool2d(3, 2)),  # 5 x 4
+            _block(nn.Conv2d(256, 512, (5, 4))),  # 1 x 1
+        )
+        self.face = nn.Sequential(
+            _block(nn.Conv3d(3, 96, (5, 7, 7), (1, 2, 2)), nn.MaxPool3d((1, 3, 3), (1, 2, 2))),  # 1 x 109, 54
+            _block(nn.Conv3d(96, 256, (1, 5, 5), (1, 2, 2), (0, 1, 1)), nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))),  # 26, 13
+            _block(nn.Conv3d(256, 256, (1, 3, 3), padding=(0, 1, 1))),
+            _block(nn.Conv3d(256, 256, (1, 3, 3), padding=(0, 1, 1))),
+            _block(nn.Conv3d(256, 256, (1, 3, 3), padding=(0, 1, 1)), nn.MaxPool3d((1, 3, 3), (1, 2, 2))),  # 6
+            _block(nn.Conv3d(256, 512, (1, 6, 6))),  # 1
+        )
+        self.sound_head, self.face_head = _head(features), _head(features)
+
+    def embed_sound(self, windows: Tensor) -> Tensor:
+        """(B, 13, 20) MFCC -> (B, 1024)."""
+        embedding: Tensor = self.sound_head(self.sound(windows[:, None]).flatten(1))
+        return embedding
+
+    def lip_feature(self, windows: Tensor) -> Tensor:
+        """(B, 3, 5, 224, 224) BGR 0..255 -> (B, 512), which lip readers are built on."""
+        feature: Tensor = self.face(windows).flatten(1)
+        return feature
+
+    def embed_face(self, windows: Tensor) -> Tensor:
+        """(B, 3, 5, 224, 224) BGR 0..255 -> (B, 1024)."""
+        embedding: Tensor = self.face_head(self.lip_feature(windows))
+        return embedding
+
+
+class ClipSync(nn.Module):
+    """Our network: both streams slide over time.
+
+    Args:
+        width: Of its layers; 1 has 0.9 million parameters for the face and 0.7 for the sound.
+        features: Length of an embedding.
+        bands: Mel bands.
+        dropout: In training, before the last two layers of both streams.
+    """
+
+    def __init__(self, width: float = 1.0, features: int = 128, bands: int = 40, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.width, self.features, self.bands, self.dropout = width, features, bands, dropout
+        a, b, c, d, e = (max(8, round(size * width)) for size in (32, 48, 96, 128, 192))
+        self.face = nn.Sequential(
+            _plain(STACK, a, 5, 2, 2),  # 28 x 32
+            _plain(a, b, 3, 2, 1),  # 14 x 16
+            _plain(b, c, 3, 2, 1),  # 7 x 8
+            _plain(c, d, 3, 1, 1),
+            _plain(d, d, 3, 2, 1),  # 4 x 4
+            _plain(d, e, 4),  # 1 x 1
+        )
+        self.face_time = _Joint(e, 2 * features, features, FRAMES - STACK + 1)
+        a, b, c, d = (max(8, round(size * width)) for size in (32, 64, 128, 256))
+        left = -(-bands // 8)
+        self.sound = nn.Sequential(
+            _plain(1, a, 5, (2, 1), (2, 0)),  # bands/2 x 4T+12
+            _plain(a, b, (3, 4), (2, 2), (1, 0)),  # bands/4 x 2T+5
+            _plain(b, c, 3, (2, 2), (1, 0)),  # bands/8 x T+2
+            _plain(c, d, (left, 3)),  # 1 x T
+        )
+        self.sound_time = _Joint(d, 2 * features, features, 1)
+        self.log_scale = nn.Parameter(torch.tensor(2.3))
+        """Of the similarities in training; the logarithm of 10."""
+
+    def embed_faces(self, mouths: Tensor) -> Tensor:
+        """(B, T+4, 56, 64) grey 0..255 -> (B, T, features) of length one, for the instants in the middles of five pictures."""
+        batch, frames = mouths.shape[:2]
+        stacks = evened(mouths.float()).unfold(1, STACK, 1).movedim(-1, 2).flatten(0, 1)  # B*(T+2), 3, 56, 64
+        maps = self.face(stacks.contiguous(memory_format=torch.channels_last))
+        found = maps.flatten(1).view(batch, frames - STACK + 1, -1).transpose(1, 2)
+        return self._finish(self.face_time, found)
+
+    def embed_sounds(self, bands: Tensor) -> Tensor:
+        """(B, bands, 4T+16) levelled mel bands -> (B, T, features) of length one, for the middles of 20 columns each."""
+        return self._finish(self.sound_time, self.sound(bands[:, None]).squeeze(2))
+
+    def _finish(self, joint: nn.Module, found: Tensor) -> Tensor:
+        embedding = joint(F.dropout(found, self.dropout, self.training))
+        return F.normalize(embedding.float(), dim=-1)
+
+
+class _Joint(nn.Module):
+    """Joins neighbouring instants: (B, F, T + kernel - 1) -> (B, T, features)."""
+
+    def __init__(self, inputs: int, hidden: int, features: int, kernel: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv1d(inputs, hidden, kernel, bias=False)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.out = nn.Linear(hidden, features)
+
+    def forward(self, found: Tensor) -> Tensor:
+        embedding: Tensor = self.out(F.relu(self.norm(self.mix(found))).transpose(1, 2))
+        return embedding
+
+
+def evened(pictures: Tensor) -> Tensor:
+    """Take light and contrast off each picture: (..., H, W) -> the same, its mean 0 and its spread about 1."""
+    mean = pictures.mean((-2, -1), keepdim=True)
+    spread = pictures.std((-2, -1), keepdim=True)
+    return (pictures - mean) / (spread + CONTRAST_FLOOR)
+
+
+def _block(convolution: nn.Conv2d | nn.Conv3d, *pool: nn.Module) -> nn.Sequential:
+    norm: type[nn.BatchNorm2d | nn.BatchNorm3d] = nn.BatchNorm3d if isinstance(convolution, nn.Conv3d) else nn.BatchNorm2d
+    return nn.Sequential(convolution, norm(convolution.out_channels), nn.ReLU(inplace=True), *pool)
+
+
+def _head(features: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU(inplace=True), nn.Linear(512, features))
+
+
+def _plain(
+    inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] = 0
+) -> nn.Sequential:  # fmt: skip
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

@@ -1,0 +1,1 @@
+"""sync: footage -> the sync network's weights.  What ``redub train sync`` does."""

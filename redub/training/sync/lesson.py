@@ -1,0 +1,177 @@
+"""lesson: samples -> what the sync network learns: which instant of the sound goes with which of the face.
+
+Inside a clip each instant of the face is compared with every instant of the sound, and the network learns to choose the right one
+out of all of them, and the other way round ("Perfect Match", Chung, Chung and Kang 2019).  Face and voice of a clip are one person's
+at all instants, so nothing but the movement tells them apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from redub.draw.confusion import draw_confusion
+from redub.speech.retrieval import FRAMES, Retrieval, retrieve_all
+from redub.speech.sync import LAGS, RATE_HZ, SyncSeries
+from redub.speech.sync_features import levelled
+from redub.speech.sync_layers import FRAMES as WINDOW
+from redub.speech.sync_layers import ClipSync
+from redub.training.course import autocast, chance
+from redub.training.loop import Lesson, Look
+from redub.training.sync.changes import changed_bands, changed_mouths, plain_mouths
+from redub.training.sync.recipe import Recipe
+from redub.training.sync.samples import Samples, Stretch
+from redub.types import RGB
+
+REACH = WINDOW // 2
+LOOKED_AT, MOST_INSTANTS = 40, 750
+"""Held-out stretches that are looked at, and of how much of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Clips, each with its sound."""
+
+    mouths: Tensor
+    """(B, T+4, 56, 64) uint8."""
+    bands: Tensor
+    """(B, 40, 4T+16)."""
+    is_speech: Tensor
+    """(B, T)."""
+
+
+def sync_lesson(network: ClipSync, samples: Samples, recipe: Recipe, seed: int, device: str) -> Lesson[Batch]:
+    """Teach the sync network."""
+    settings, instants = recipe.loss, recipe.draw.instants
+    usable = [one for one in samples.learnt_from if len(one) >= instants + 2 * REACH]
+    shares = _shares(usable, recipe.draw.balance)
+    wanted = _wanted(instants, settings.soft).to(device)
+
+    def draw(step: int) -> Batch:
+        random = np.random.default_rng(chance(seed, "sync-draw", step))
+        chosen = random.choice(len(usable), recipe.draw.clips, p=shares)
+        return _joined([_clip(samples, usable[int(i)], recipe, random) for i in chosen])
+
+    def loss(batch: Batch) -> dict[str, Tensor]:
+        scale = network.log_scale.exp().clamp(max=settings.most_scale)
+        with autocast(device, recipe.precision):
+            faces = network.embed_faces(batch.mouths.to(device))
+            sounds = network.embed_sounds(batch.bands.to(device))
+        alike = torch.einsum("btd,bsd->bts", faces, sounds) * scale
+        by_face = -(wanted * F.log_softmax(alike, 2)).sum(2)
+        by_sound = -(wanted * F.log_softmax(alike, 1)).sum(1)
+        weight = batch.is_speech.to(device).float().clamp(min=settings.silent)
+        inside = ((by_face + by_sound) * weight).sum() / (2 * weight.sum())
+        terms = {"loss": inside, "scale": scale.detach()}
+        if settings.across:
+            terms["across"] = _across(faces, sounds, scale)
+            terms["loss"] = inside + settings.across * terms["across"]
+        return terms
+
+    return Lesson(
+        name="sync", model=network, draw=draw, loss=loss, look=lambda: look_at(network, samples, recipe, device),
+        samples=recipe.draw.clips * instants,
+    )  # fmt: skip
+
+
+def look_at(network: ClipSync, samples: Samples, recipe: Recipe, device: str) -> Look:
+    """Say how often the right moment is found in held-out stretches."""
+    held_out = [one for one in samples.held_out if len(one) > 2 * (LAGS + REACH)]
+    chosen = held_out[:: max(1, len(held_out) // LOOKED_AT)]
+    if not chosen:
+        return Look()
+    found = retrieve_all(embed_stretch(network, samples, one, recipe, device) for one in chosen)
+    values = {f"right_at_{frames}": float(share) for frames, share in zip(found.frames, found.accuracy, strict=True) if np.isfinite(share)}
+    # What is waited for is a smaller number.
+    loss = {"loss": 1 - values[f"right_at_{FRAMES[0]}"]} if f"right_at_{FRAMES[0]}" in values else {}
+    return Look(values={**loss, **values}, picture=draw_retrieval(found, "held out"))
+
+
+def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Recipe, device: str) -> SyncSeries:
+    """Embed a stretch as it was recorded, at most half a minute of it."""
+    count = min(len(one), MOST_INSTANTS)
+    rows = slice(one.start, one.start + count)
+    mouths = torch.from_numpy(plain_mouths(samples.mouths[rows]))[None].to(device)
+    bands = levelled(samples.bands[one.columns(0, count)].astype(np.float32))
+    with torch.no_grad(), autocast(device, recipe.precision):
+        faces = network.embed_faces(mouths)[0].float().cpu().numpy()
+        sounds = network.embed_sounds(torch.from_numpy(bands.T[None].copy()).to(device))[0].float().cpu().numpy()
+    return SyncSeries(
+        times_s=np.arange(count) / RATE_HZ,
+        faces=np.pad(faces, ((REACH, REACH), (0, 0)), constant_values=np.nan),
+        sounds=sounds,
+        is_speech=samples.is_speech[rows],
+    )
+
+
+def draw_retrieval(found: Retrieval, what: str) -> RGB:
+    """Draw where the sound was found instead of where it is."""
+    return np.asarray(
+        draw_confusion(
+            found.counts,
+            [f"{frames} frames" for frames in found.frames],
+            [str(lag) for lag in range(-LAGS, LAGS + 1)],
+            title=f"Retrieval among {2 * LAGS + 1} moments, {what}",
+            notes=[f"{100 * share:.1f} % of {count}" for share, count in zip(found.accuracy, found.counts.sum(axis=1), strict=True)],
+            below="frames at 25 Hz by which the sound was found early; right within one",
+        )
+    )
+
+
+def _across(faces: Tensor, sounds: Tensor, scale: Tensor) -> Tensor:
+    """Return how hard it is to find each instant among those of all clips."""
+    alike = faces.flatten(0, 1) @ sounds.flatten(0, 1).T * scale
+    places = torch.arange(len(alike), device=alike.device)
+    return (F.cross_entropy(alike, places) + F.cross_entropy(alike.T, places)) / 2
+
+
+def _clip(samples: Samples, one: Stretch, recipe: Recipe, random: np.random.Generator) -> Batch:
+    """Draw a clip of a stretch, and change it."""
+    instants = recipe.draw.instants
+    first = int(random.integers(len(one) - instants - 2 * REACH + 1))
+    mouths = samples.mouths[one.start + first : one.start + first + instants + 2 * REACH]
+    place, whole = one.columns(first + REACH, instants), one.columns(0, len(one))
+    most = recipe.sound.shift_columns
+    shift = int(np.clip(random.integers(-most, most + 1), whole.start - place.start, whole.stop - place.stop))
+    bands = changed_bands(samples.bands[place.start + shift : place.stop + shift].astype(np.float32), recipe.sound, random)
+    speech = samples.is_speech[one.start + first + REACH :][:instants]
+    return Batch(
+        mouths=torch.from_numpy(changed_mouths(mouths, recipe.picture, random)),
+        bands=torch.from_numpy(levelled(bands).T.copy()),
+        is_speech=torch.from_numpy(speech.copy()),
+    )
+
+
+def _joined(clips: list[Batch]) -> Batch:
+    return Batch(
+        mouths=torch.stack([one.mouths for one in clips]), bands=torch.stack([one.bands for one in clips]),
+        is_speech=torch.stack([one.is_speech for one in clips]),
+    )  # fmt: skip
+
+
+def _wanted(instants: int, soft: float) -> Tensor:
+    """Return what share of the truth each instant of the sound has for each of the face: (T, T), rows and columns alike."""
+    beside = torch.diag(torch.full((instants - 1,), soft / 2), 1)
+    wanted = (1 - soft) * torch.eye(instants) + beside + beside.T
+    # The first and the last have one neighbour.
+    wanted[0, 0] += soft / 2
+    wanted[-1, -1] += soft / 2
+    return wanted
+
+
+def _shares(usable: list[Stretch], balance: float) -> list[float]:
+    """Return how often each stretch is drawn: speakers by the power of their footage, stretches of one by their length."""
+    footage: dict[str, int] = {}
+    for one in usable:
+        footage[one.speaker] = footage.get(one.speaker, 0) + len(one)
+    shares = np.array([footage[one.speaker] ** (balance - 1) * len(one) for one in usable], np.float64)
+    return list(shares / shares.sum())
+
+
+def is_usable(samples: Samples, recipe: Recipe) -> bool:
+    """Say whether any stretch is long enough for a clip."""
+    return any(len(one) >= recipe.draw.instants + 2 * REACH for one in samples.learnt_from)
