@@ -27,7 +27,9 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 
 
 def train(  # noqa: PLR0913  a command's options are its arguments
-    generator: Annotated[str, typer.Argument(metavar="GENERATOR", help="Which one: a name from [b]redub plugins[/b].", show_default=False)],
+    generator: Annotated[
+        str, typer.Argument(metavar="GENERATOR", help="Which one: a name from [b]redub plugins[/b], or [b]sync[/b].", show_default=False)
+    ],
     footage: Annotated[
         list[Path],
         typer.Argument(
@@ -59,7 +61,7 @@ def train(  # noqa: PLR0913  a command's options are its arguments
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train a generator on footage of people talking.
+    """Train a generator, or the sync network, on footage of people talking.
 
     Train only on people who agreed that a model learns from their face and voice, and may show what it learnt.
 

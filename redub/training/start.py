@@ -1,4 +1,4 @@
-"""start: generator, footage -> its trained weights.  What ``redub train`` does.
+"""start: generator, or the sync network; footage -> its trained weights.  What ``redub train`` does.
 
 The host packs the footage, says what there is, and hands a `TrainRequest` to the plugin; it alone decides what may be
 learnt from.  The work folder belongs to one generator and one set of footage: with other footage a training that is
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ except ImportError:  # pragma: no cover  Windows: nothing keeps two runs apart t
     fcntl = None  # type: ignore[assignment]
 
 FOOTAGE, LABEL, LOCK = "footage.pack", "training.json", ".lock"
+OWN = {"sync": ("redub.training.sync.train:train", 112)}
+"""What belongs to the engine and no plugin: its trainer, and the side of the crops that it reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,7 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
             base=training.base, tell=tell,
         )  # fmt: skip
         before = _stamp(training.output)
-        with _blame(training.generator):
+        with nullcontext() if training.generator in OWN else _blame(training.generator):
             trainer(request)
     return Trained(inventory=inventory, is_complete=_stamp(training.output) not in (None, before))
 
@@ -126,10 +128,13 @@ def remarks(packed: Sequence[Packed]) -> Iterator[str]:
 
 
 def _find_trainer(name: str) -> tuple[Callable[[TrainRequest], None], int]:
+    if name in OWN:
+        module, _, function = OWN[name][0].partition(":")
+        return getattr(importlib.import_module(module), function), OWN[name][1]
     entry = manager.find(name)
     if not entry.info.trainer:
-        trained = [one.info.name for one in manager.find_generators().entries if one.info.trainer]
-        raise PluginError(f"The generator {name} cannot be trained.", f"These can: {', '.join(trained) or 'none that is installed'}.")
+        trained = [one.info.name for one in manager.find_generators().entries if one.info.trainer] + list(OWN)
+        raise PluginError(f"The generator {name} cannot be trained.", f"These can: {', '.join(trained)}.")
     module, _, function = entry.info.trainer.partition(":")
     with _blame(name):
         trainer = getattr(importlib.import_module(module), function)
