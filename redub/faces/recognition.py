@@ -17,7 +17,7 @@ from redub.errors import WeightError
 from redub.faces.canonical import CANONICAL_FACE
 from redub.faces.crop import take_crop
 from redub.faces.landmarks import PACKAGE
-from redub.types import Doubles
+from redub.types import RGB, Doubles
 
 if TYPE_CHECKING:
     from redub.media import Frame
@@ -38,7 +38,15 @@ def describe_face(frame: Frame, similarity: Doubles) -> Doubles:
     Raises:
         WeightError: The network's file is not installed.
     """
-    chip = take_crop(frame, _chip_row(similarity), CHIP_PX)
+    return describe_chip(take_crop(frame, _chip_row(similarity), CHIP_PX))
+
+
+def describe_chip(chip: RGB) -> Doubles:
+    """Return the descriptor of a face that lies as dlib's network wants it: (150, 150, 3) -> (128,).
+
+    Raises:
+        WeightError: The network's file is not installed.
+    """
     return np.array(_network().compute_face_descriptor(np.ascontiguousarray(chip)), np.float64)
 
 
@@ -57,13 +65,13 @@ def recognition_model() -> Path:
 
 def _chip_row(similarity: Doubles) -> Doubles:
     """Return the similarity that takes the unit square of dlib's chip, not of the canonical crop, to the frame."""
-    side, left, top = _chip()
+    side, left, top = chip_square()
     corner = np.exp(similarity[0] + 1j * similarity[1]) * (left + 1j * top) + similarity[2] + 1j * similarity[3]
     return np.array([similarity[0] + np.log(side), similarity[1], corner.real, corner.imag])
 
 
 @cache
-def _chip() -> tuple[float, float, float]:
+def chip_square() -> tuple[float, float, float]:
     """Return side, left and top of the chip in the unit square of the canonical crop: where dlib puts the canonical face."""
     import dlib
 

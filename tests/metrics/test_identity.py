@@ -7,9 +7,11 @@ import pytest
 
 from redub.config import Config
 from redub.errors import WeightError
+from redub.faces import recognition
 from redub.faces.cv import load_cv
-from redub.metrics import Recording, identity
-from redub.metrics.identity import describe, distances, face_chip, identity_model, spread
+from redub.faces.recognition import recognition_model
+from redub.metrics import Recording
+from redub.metrics.identity import describe, distances, face_chip, spread
 from redub.metrics.takes import find_take, take_stills
 from redub.plugin import Mode
 from redub.testing.clips import draw_face
@@ -50,9 +52,9 @@ def test_distances_are_euclidean():
 
 
 def test_a_missing_model_is_named_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(identity, "PACKAGE", "no_such_package_of_models")
+    monkeypatch.setattr(recognition, "PACKAGE", "no_such_package_of_models")
     with pytest.raises(WeightError, match="no_such_package_of_models") as caught:
-        identity_model()
+        recognition_model()
     assert "pip install" in caught.value.hint
 
 
