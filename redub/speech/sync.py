@@ -130,7 +130,8 @@ def embed_track(model: SyncModel, crops: RGB, times_s: Doubles, speech: Floats) 
     at_s = instants(times_s)
     index = nearest(times_s, at_s)
     seen = index >= 0
-    faces = model.embed_faces(crops[np.maximum(index, 0)]) if len(index) else np.zeros((0, 1), np.float32)
+    # What is prepared is small; so a long track's crops are not held twice.
+    faces = model.embed_faces(model.prepare(crops)[np.maximum(index, 0)])
     # An instant is only as good as all pictures that its embedding was made from.
     faces[~_all_near(seen, model.reach_frames)] = np.nan
     sounds = model.embed_sound(speech, at_s)
@@ -155,9 +156,8 @@ def load_sync(path: Path | None = None) -> SyncModel:
 
 def smoothed(frame_confidence: Floats, instants_each: int = 9) -> Floats:
     """Return the mean confidence of so many instants around each, those left out that were not scored; NaN where none was."""
-    padded = np.pad(frame_confidence.astype(np.float32), instants_each // 2, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, instants_each) if len(frame_confidence) else padded[None, :0]
-    return _mean(windows.T)[: len(frame_confidence)]
+    padded = np.pad(frame_confidence.astype(np.float32), (instants_each // 2, instants_each), constant_values=np.nan)
+    return _mean(np.lib.stride_tricks.sliding_window_view(padded, instants_each).T)[: len(frame_confidence)]
 
 
 def _lagged(is_speech: Bools) -> Bools:
@@ -165,7 +165,7 @@ def _lagged(is_speech: Bools) -> Bools:
 
     The sound decides, since it is heard at its own time whatever the offset is.
     """
-    padded = np.pad(is_speech.astype(np.bool_), LAGS)
+    padded = np.pad(is_speech.astype(np.bool_), (LAGS, LAGS + 1))
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * LAGS + 1), np.bool_)[: len(is_speech)]
 
 
@@ -181,8 +181,8 @@ def _between(distances: Floats, best: int) -> float:
 
 def _all_near(seen: Bools, reach: int) -> Bools:
     """Say where all of the next ``reach`` instants on both sides are seen too; those beyond the ends are not."""
-    padded = np.pad(seen, reach)
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).all(axis=1), np.bool_)
+    padded = np.pad(seen, (reach, reach + 1))
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).all(axis=1), np.bool_)[: len(seen)]
 
 
 def _mean(values: Floats) -> Floats:

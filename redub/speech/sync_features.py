@@ -53,10 +53,11 @@ TOLERANCE_S = 0.021
 
 
 def instants(times_s: Doubles) -> Doubles:
-    """Return the 25 Hz instants that a track covers: the first is its first picture's time."""
+    """Return the 25 Hz instants from a track's first picture to its last one: (N,) rising times -> (T,)."""
     if not len(times_s):
         return np.zeros(0)
-    return np.asarray(times_s[0] + np.arange(int((times_s[-1] - times_s[0]) * RATE_HZ + 0.5) + 1) / RATE_HZ, np.float64)
+    # Times are rounded, and the last picture is not to be lost by it.
+    return np.asarray(times_s[0] + np.arange(int((times_s[-1] - times_s[0]) * RATE_HZ + 1e-3) + 1) / RATE_HZ, np.float64)
 
 
 def nearest(times_s: Doubles, at_s: Doubles, tolerance_s: float = TOLERANCE_S) -> Ints:
@@ -94,7 +95,11 @@ def take_mouths(crops: RGB, box: tuple[int, int, int, int] = MOUTH) -> RGB:
 
 def as_grey(pictures: RGB) -> NDArray[np.uint8]:
     """Return the luma of pictures: (T, H, W, 3) -> (T, H, W)."""
-    return np.rint(pictures.astype(np.float32) @ np.array(LUMA, np.float32)).astype(np.uint8)
+    result = np.empty(pictures.shape[:-1], np.uint8)
+    # One by one, since floats are four times as large.
+    for picture, target in zip(pictures, result, strict=True):
+        target[:] = np.rint(picture.astype(np.float32) @ np.array(LUMA, np.float32))
+    return result
 
 
 def log_mel(speech: Floats, starts: Ints) -> Floats:
