@@ -53,10 +53,22 @@ class TrackConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakerConfig:
-    """Which face is painted while nothing has listened."""
+    """Which face speaks, and so is painted."""
 
+    listen: bool = True
+    """Compare lips and sound; otherwise, or where that cannot be, the face that looks into the camera for longest is taken."""
+    min_confidence: float = _up_to(50, 0.1)
+    """A track may speak if its lips suit the sound by so much more at their best offset than at others."""
+    min_frame_confidence: float = _up_to(50, 0.05)
+    """And it does speak while this is so around a frame; below, somebody else is heard."""
+    window_s: float = _up_to(10, 1.0)
+    """Length of what counts as around a frame."""
+    min_stretch_s: float = _up_to(60, 1.0)
+    """Whoever speaks or is silent for less than this goes on as before."""
+    min_scored_s: float = _up_to(60, 0.8)
+    """A track with less speech than this cannot be judged: it is taken as most of the video is."""
     max_yaw: float = _up_to(2, 0.35)
-    """A face counts as frontal while the nose is off the eyes' middle by less than this share of their distance."""
+    """While nothing listens, a face counts as frontal if the nose is off the eyes' middle by less than this share of their distance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

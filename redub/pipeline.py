@@ -19,6 +19,7 @@ from redub.config import BlendConfig, Config
 from redub.errors import NoFaceError, PlanError, PluginError, RedubError
 from redub.files import check_file
 from redub.fit import fit_lengths
+from redub.hearing import listen
 from redub.media import SyntheticMark, VideoWriter, check_can_write, check_sound, open_speech, open_video
 from redub.media.place import check_target
 from redub.painting import Painter, mixed_passes
@@ -103,6 +104,7 @@ def redub(
         check_can_write(_target(output, video, audio), config.encode)
         check_sound(audio)
         found = analyse(video, config, tell=tell)
+        notices += [found.unheard] if found.unheard else []
         kept = _keep(found, folder, video, notices)
     result = render(
         found, video, audio, generator,
@@ -124,7 +126,7 @@ def analyse(video: Path | str, config: Config | None = None, *, tell: Tell = sil
     with open_video(video) as reader:
         scan = find_shots(reader, config.shots, tell)
         tracks = find_tracks(reader, scan, config.tracks, tell)
-    return Plan(
+    seen = Plan(
         source=source,
         facts=scan.facts,
         pts=scan.pts,
@@ -132,9 +134,28 @@ def analyse(video: Path | str, config: Config | None = None, *, tell: Tell = sil
         shots=scan.shots,
         tracks=tracks,
         crops=place_crops(tracks, scan.facts.frame_rate, config.crops),
-        speaking=choose_speakers(scan.shots, tracks, config.speakers),
+        speaking=(),
         settings=config.analysis_settings(),
     )
+    return hear(seen, video, config, tell=tell)
+
+
+def hear(plan: Plan, video: Path, config: Config, *, weights: Path | None = None, tell: Tell = silent) -> Plan:
+    """Compare the faces of a plan with the video's own sound, and decide anew who speaks when.
+
+    Args:
+        plan: Of this video.
+        video: With its own sound.
+        config: Its settings of the speakers count.
+        weights: A sync network's file; None takes the shipped one.
+        tell: Is told of the progress.
+
+    Raises:
+        RedubError: The video or the file that ``weights`` names cannot be read.
+    """
+    heard = listen(plan, video, config.speakers, weights=weights, tell=tell)
+    readings = None if heard.unheard else heard.readings
+    return replace(heard, speaking=choose_speakers(plan.shots, plan.tracks, config.speakers, readings, plan.facts.frame_rate))
 
 
 def analyse_into(
@@ -159,6 +180,7 @@ def analyse_into(
     if plan is None:
         shelf.check_folder(target)
         plan = analyse(video, config, tell=tell)
+        notices += [plan.unheard] if plan.unheard else []
         old = plan.save(target)
         if old is not None:
             notices.append(f"The plan that was there is kept as {old}.")

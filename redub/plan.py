@@ -15,18 +15,22 @@ import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from redub.errors import PlanError
-from redub.types import CropPath, Ints, Shot, Speaking, Track, VideoFacts
+from redub.types import CropPath, Ints, Reading, Shot, Speaking, Track, VideoFacts
 
-VERSION = 1
+VERSION = 2
+READ = (1, 2)
+"""Versions that can be read; the first knew no readings."""
 MAX_RATE_HZ = 1000
 MAX_LAST_S = 3600
 """How long a video's last frame may stand: a slide may stand for long, a wrong number for years."""
+UNHEARD = "This plan was made by a version of redub that did not listen."
 REMAKE = "Make a new one with:  redub analyse VIDEO --force"
 
 
@@ -57,6 +61,12 @@ class Plan:
     """Who is painted when: in order, never two at a time."""
     settings: dict[str, dict[str, Any]]
     """The analysis settings that it was made with."""
+    readings: tuple[Reading, ...] = ()
+    """How the tracks go with the video's own sound, in the same order; empty where nothing has listened."""
+    network: str = ""
+    """What has listened: the sync network's kind and the begin of its sha256."""
+    unheard: str = ""
+    """Why nothing has listened, in one sentence; then the faces that look into the camera for longest speak."""
 
     def track(self, number: int) -> Track:
         """Return the track with this id."""
@@ -65,6 +75,10 @@ class Plan:
     def crop(self, number: int) -> CropPath:
         """Return the crop path of the track with this id."""
         return next(path for path in self.crops if path.track == number)
+
+    def reading(self, number: int) -> Reading | None:
+        """Return how the track with this id goes with the sound, if something has listened."""
+        return next((one for one in self.readings if one.track == number), None)
 
     def save(self, folder: Path) -> Path | None:
         """Write the folder, whole or not at all.
@@ -104,9 +118,9 @@ class Plan:
             raise PlanError(f"{folder} is not a plan: it has no plan.json.", "Make one with:  redub analyse VIDEO") from None
         except (OSError, ValueError) as error:
             raise PlanError(f"{folder / 'plan.json'} cannot be read: {error}.", REMAKE) from error
-        if not isinstance(table, dict) or table.get("version") != VERSION:
+        if not isinstance(table, dict) or table.get("version") not in READ:
             found = table.get("version") if isinstance(table, dict) else None
-            raise PlanError(f"{folder} is a plan of version {found}; this redub reads version {VERSION}.", REMAKE)
+            raise PlanError(f"{folder} is a plan of version {found}; this redub reads versions {READ[0]} to {READ[-1]}.", REMAKE)
         try:
             with (folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
@@ -182,6 +196,8 @@ def _arrays(plan: Plan) -> dict[str, Any]:
         arrays[f"track{track.id}.points"] = track.points
         arrays[f"track{track.id}.is_measured"] = track.is_measured
         arrays[f"track{track.id}.similarities"] = path.similarities
+    for one in plan.readings:
+        arrays[f"track{one.track}.frame_confidence"] = one.frame_confidence
     return arrays
 
 
@@ -205,12 +221,26 @@ def _table(plan: Plan) -> dict[str, Any]:
             for track, path in zip(plan.tracks, plan.crops, strict=True)
         ],
         "speaking": [{"track": s.track, "start": s.start, "stop": s.stop} for s in plan.speaking],
+        "sync": {
+            "network": plan.network,
+            "unheard": plan.unheard,
+            "tracks": [{"track": one.track, **{name: _or_none(getattr(one, name)) for name in _READ_OF_TRACK}} for one in plan.readings],
+        },
         "settings": plan.settings,
     }
 
 
+_READ_OF_TRACK = ("offset_s", "distance", "confidence", "coverage", "heard_s")
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has no word for what is no number."""
+    return float(value) if isfinite(value) else None
+
+
 def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
     video = table["video"]
+    sync = table.get("sync", {"network": "", "unheard": UNHEARD, "tracks": []})
     tracks, crops = [], []
     for entry in table["tracks"]:
         number = _whole(entry["id"], "a track's id")
@@ -251,6 +281,9 @@ def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
         crops=tuple(crops),
         speaking=_speaking(table, arrays),
         settings=dict(table["settings"]),
+        readings=_readings(table, sync, arrays),
+        network=str(sync["network"]),
+        unheard=str(sync["unheard"]),
     )
 
 
@@ -259,6 +292,19 @@ def _source(table: dict[str, Any]) -> Source:
     if not isinstance(name, str) or not isinstance(digest, str):
         raise ValueError("name and sha256 of the source are not texts")
     return Source(name=name, size_bytes=_whole(table["size_bytes"], "size_bytes of the source"), sha256=digest)
+
+
+def _readings(table: dict[str, Any], sync: dict[str, Any], arrays: dict[str, Any]) -> tuple[Reading, ...]:
+    kept = {entry["id"] for entry in table["tracks"]}
+    return tuple(
+        Reading(
+            track=entry["track"],
+            frame_confidence=arrays[f"track{entry['track']}.frame_confidence"],
+            **{name: float("nan") if entry[name] is None else float(entry[name]) for name in _READ_OF_TRACK},
+        )
+        for entry in sync["tracks"]
+        if entry["track"] in kept
+    )
 
 
 def _speaking(table: dict[str, Any], arrays: dict[str, Any]) -> tuple[Speaking, ...]:
@@ -307,6 +353,9 @@ def _check(plan: Plan, place: Path) -> None:
         demand(bool(finite), f"the arrays of track {track.id} hold impossible numbers")
         demand(any(s.start <= track.start and track.stop <= s.stop for s in plan.shots), f"track {track.id} does not lie within a shot")
         demand(all(track.start <= i < track.stop for i in path.references), f"references of track {track.id} lie outside it")
+    for reading in plan.readings:
+        fits = reading.frame_confidence.shape == (len(plan.track(reading.track)),)
+        demand(fits, f"the confidence of track {reading.track} is not one number for each of its frames")
     for one in plan.speaking:
         demand(one.track in numbers, f"track {one.track} is to speak, but there is no such track")
         demand(

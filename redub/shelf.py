@@ -87,5 +87,6 @@ def _differences(made_with: dict[str, dict[str, object]], wanted: dict[str, dict
         f"{group}.{key} was {made_with.get(group, {}).get(key)}, now {value}"
         for group, values in wanted.items()
         for key, value in values.items()
-        if made_with.get(group, {}).get(key) != value
+        # A setting that there was not yet cannot have been another.
+        if made_with.get(group, {}).get(key, value) != value
     ]

@@ -24,7 +24,7 @@ from redub.choices import Blend, BlendRegion, Fit
 
 __all__ = [
     "RGB", "Blend", "BlendRegion", "Bools", "CropPath", "Doubles", "Fit", "Floats",
-    "Ints", "Patch", "Scan", "Shot", "Speaking", "Track", "VideoFacts",
+    "Ints", "Patch", "Reading", "Scan", "Shot", "Speaking", "Track", "VideoFacts",
 ]  # fmt: skip
 
 RGB = NDArray[np.uint8]
@@ -79,6 +79,25 @@ class Speaking:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """How the lips of one track go with the video's own sound."""
+
+    track: int
+    offset_s: float
+    """How much the sound is early against the lips, so that delaying it by this repairs it; NaN where nothing could be scored."""
+    distance: float
+    """Mean distance of lips and sound at this offset; NaN where nothing could be scored."""
+    confidence: float
+    """By how much that is less than at other offsets (their median); 0 where nothing could be scored."""
+    coverage: float
+    """Share of the speech heard while the face is seen that was scored."""
+    heard_s: float
+    """How long somebody is heard to speak while the face is seen, whoever that is."""
+    frame_confidence: Floats
+    """(T,) the same for each frame of the track, at the offset that the video has there; NaN where it was not scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from redub.config import Config
 from redub.errors import MediaError, PlanError
 from redub.files import check_file
 from redub.plan import Plan, fingerprint
-from redub.types import CropPath, Shot, Speaking, Track, VideoFacts
+from redub.types import CropPath, Reading, Shot, Speaking, Track, VideoFacts
 
 
 def make_track(number: int, start: int, count: int) -> tuple[Track, CropPath]:
@@ -117,7 +118,7 @@ def test_a_shortened_stretch_is_honoured(plan, tmp_path):
         (lambda t: t["source"].update(size_bytes="x"), "size_bytes"),
         (lambda t: t.pop("tracks"), "missing"),
         (lambda t: t.update(tracks=5), "does not hold together"),
-        (lambda t: t.update(version=2), "version 2"),
+        (lambda t: t.update(version=3), "version 3"),
     ],
 )
 def test_nonsense_is_refused_with_a_reason(plan, tmp_path, change, reason):
@@ -221,3 +222,53 @@ def test_missing_empty_and_folder_each_have_a_sentence(tmp_path, make):
         check_file(tmp_path / "v.mp4", "video")
     assert "v.mp4" in caught.value.message
     assert caught.value.hint
+
+
+def heard_plan(plan):
+    readings = tuple(
+        Reading(
+            track=track.id, offset_s=0.08, distance=0.7, confidence=0.4, coverage=0.9, heard_s=1.0,
+            frame_confidence=np.linspace(-1, 1, len(track)).astype(np.float32),
+        )
+        for track in plan.tracks
+    )  # fmt: skip
+    return replace(plan, readings=readings, network="ours-0123")
+
+
+def test_a_plan_of_the_first_version_is_read_as_one_that_nothing_listened_to(plan, tmp_path):
+    heard_plan(plan).save(tmp_path / "p")
+
+    def age(table):
+        table["version"] = 1
+        del table["sync"]
+        table["settings"]["speakers"] = {"max_yaw": table["settings"]["speakers"]["max_yaw"]}
+
+    edit(tmp_path / "p", age)
+    back = Plan.load(tmp_path / "p")
+    assert (back.readings, back.network) == ((), "")
+    assert "did not listen" in back.unheard
+    assert back.speaking == plan.speaking
+
+
+def test_settings_that_an_old_plan_could_not_know_do_not_make_it_another(plan, video):
+    old = {**plan.settings, "speakers": {"max_yaw": plan.settings["speakers"]["max_yaw"]}}
+    replace(plan, settings=old).save(shelf.folder_beside(video))
+    found = shelf.find_plan(video, None, Config(), [])
+    assert found is not None
+    assert found.speaking == plan.speaking
+    with pytest.raises(PlanError, match=r"speakers\.max_yaw was"):
+        shelf.find_plan(video, None, Config().set("speakers.max_yaw=0.5"), [])
+
+
+def test_a_dropped_track_takes_its_reading_along(plan, tmp_path):
+    heard_plan(plan).save(tmp_path / "p")
+    edit(tmp_path / "p", lambda table: table["tracks"].pop(0))
+    assert [one.track for one in Plan.load(tmp_path / "p").readings] == [9]
+
+
+def test_a_reading_of_another_length_is_refused(plan, tmp_path):
+    heard = heard_plan(plan)
+    short = replace(heard.readings[0], frame_confidence=heard.readings[0].frame_confidence[:-1])
+    replace(heard, readings=(short, *heard.readings[1:])).save(tmp_path / "p")
+    with pytest.raises(PlanError, match="confidence of track 4"):
+        Plan.load(tmp_path / "p")

@@ -1,30 +1,162 @@
-"""speakers: shots, tracks -> who speaks when.
+"""speakers: shots, tracks, readings -> who speaks when.
 
-Until something listens (audio-visual sync), the face that looks into the camera for longest within a shot is taken
-for the speaker.  A face that is lost and found again makes two tracks of one person, so further tracks of the shot
-that do not overlap it speak too.  At no time do two faces speak.
+A face that speaks goes with the sound; one that listens, or is shown while a narrator speaks, does not.  `redub.hearing` has
+compared each track with the sound; here that becomes a decision for every frame.  In each shot the track speaks whose
+confidence is highest around a frame, if it is high enough; silence belongs to whoever spoke before or speaks behind it.
+That nobody speaks is an answer too.  A face that is lost and found again makes two tracks, each of which speaks in its time.
+At no time do two faces speak.
+
+Where nothing has listened, the face that looks into the camera for longest within a shot is taken for the speaker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby, pairwise
 
 import numpy as np
 
 from redub.config import SpeakerConfig
 from redub.errors import NoFaceError, RedubError
 from redub.faces.landmarks import yaw
-from redub.types import Shot, Speaking, Track
+from redub.types import Doubles, Floats, Ints, Reading, Shot, Speaking, Track
+
+NOBODY, UNKNOWN = -1, -2
+"""Beside the places of tracks in a list: somebody is heard who is not seen, and nobody is heard."""
+LEAST_HEARD_S = 0.3
+"""Where less speech than this is heard, there is nobody to be found."""
 
 
-def choose_speakers(shots: Sequence[Shot], tracks: Sequence[Track], config: SpeakerConfig) -> tuple[Speaking, ...]:
-    """Take the longest frontal track of each shot, and those beside it in time, for the speaker.
+def choose_speakers(
+    shots: Sequence[Shot],
+    tracks: Sequence[Track],
+    config: SpeakerConfig,
+    readings: Sequence[Reading] | None = None,
+    frame_rate: Fraction = Fraction(25),
+) -> tuple[Speaking, ...]:
+    """Decide who speaks when.
+
+    Args:
+        shots: In order.
+        tracks: None of them reaches over a cut.
+        config: How sure one has to be.
+        readings: One for each track; None takes the longest frontal track of each shot, and those beside it in time.
+        frame_rate: Turns the settings' seconds into frames.
 
     Returns:
-        Stretches in order of time, none overlapping; empty where there is no face.
+        Stretches in order of time, none overlapping; empty where there is no face, or none that speaks.
     """
-    return _best_first(shots, tracks, lambda track: _frontal_frames(track, config))
+    if readings is None:
+        return _best_first(shots, tracks, lambda track: _frontal_frames(track, config))
+    known = {reading.track: reading for reading in readings}
+    pace = _Pace.of(config, frame_rate)
+    labels = {shot.start: label_shot(shot, _inside(shot, tracks), known, pace) for shot in shots}
+    decided = np.concatenate([row[row != UNKNOWN] for row in labels.values()])
+    speaking: list[Speaking] = []
+    for shot in shots:
+        inside = _inside(shot, tracks)
+        if any(pace.is_judged(known[track.id]) for track in inside):
+            speaking += _stretches(settled(labels[shot.start], pace), inside, shot)
+        elif any(known[track.id].heard_s >= LEAST_HEARD_S for track in inside) and (not len(decided) or (decided >= 0).mean() >= 0.5):
+            speaking += _best_first([shot], inside, lambda track: _frontal_frames(track, config))
+    return tuple(speaking)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pace:
+    """The settings, in frames."""
+
+    config: SpeakerConfig
+    window: int
+    least: int
+    scored: float
+
+    @classmethod
+    def of(cls, config: SpeakerConfig, frame_rate: Fraction) -> _Pace:
+        rate = float(frame_rate)
+        return cls(
+            config=config, window=max(1, round(config.window_s * rate)), least=max(1, round(config.min_stretch_s * rate)),
+            scored=config.min_scored_s * rate,
+        )  # fmt: skip
+
+    def is_judged(self, reading: Reading) -> bool:
+        """Say whether there is enough of a track to judge it."""
+        return bool(np.isfinite(reading.frame_confidence).sum() >= max(self.scored, 1))
+
+
+def label_shot(shot: Shot, tracks: Sequence[Track], readings: Mapping[int, Reading], pace: _Pace) -> Ints:
+    """Say for each frame of a shot which of its tracks suits the sound.
+
+    Returns:
+        (T,) places in ``tracks``, or `NOBODY` where somebody is heard whom no track suits, or `UNKNOWN` where nobody is.
+    """
+    best = np.full(len(shot), -np.inf)
+    labels = np.full(len(shot), UNKNOWN)
+    for place, track in enumerate(tracks):
+        reading = readings[track.id]
+        if not pace.is_judged(reading):
+            continue
+        rows = slice(track.start - shot.start, track.stop - shot.start)
+        around = mean_around(reading.frame_confidence, pace.window)
+        labels[rows] = np.where(np.isfinite(around) & (labels[rows] == UNKNOWN), NOBODY, labels[rows])
+        is_sure = (around >= pace.config.min_frame_confidence) & (reading.confidence >= pace.config.min_confidence)
+        # Of two that suit, the one that suits the whole time goes before one that happens to suit just now.
+        worth = np.where(is_sure, around + reading.confidence, -np.inf)
+        labels[rows] = np.where(worth > best[rows], place, labels[rows])
+        best[rows] = np.maximum(best[rows], worth)
+    return labels
+
+
+def mean_around(values: Floats, window: int) -> Floats:
+    """Return the mean of the numbers within a window around each frame: (T,) -> (T,); NaN where there are none."""
+    is_number = np.isfinite(values)
+    ones = np.ones(window)
+    count = _centred(is_number.astype(np.float64), ones)
+    total = _centred(np.where(is_number, values, 0.0), ones)
+    return np.where(count > 0.5, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _centred(values: Doubles, ones: Doubles) -> Doubles:
+    first = (len(ones) - 1) // 2
+    found: Doubles = np.convolve(values, ones)[first : first + len(values)]
+    return found
+
+
+def settled(labels: Ints, pace: _Pace) -> Ints:
+    """Give silence to whoever speaks nearest to it, and what is too short to its longer neighbour: (T,) -> (T,)."""
+    known = np.flatnonzero(labels != UNKNOWN)
+    if not len(known):
+        return np.full_like(labels, NOBODY)
+    edges = (known[1:] + known[:-1] + 1) // 2
+    labels = labels[known[np.searchsorted(edges, np.arange(len(labels)), side="right")]]
+    runs = [[int(label), len(list(run))] for label, run in groupby(labels)]
+    while len(runs) > 1:
+        shortest = min(range(len(runs)), key=lambda i: runs[i][1])
+        if runs[shortest][1] >= pace.least:
+            break
+        neighbour = max((i for i in (shortest - 1, shortest + 1) if 0 <= i < len(runs)), key=lambda i: runs[i][1])
+        runs[shortest][0] = runs[neighbour][0]
+        runs = [[label, sum(length for _, length in run)] for label, run in ((k, list(g)) for k, g in groupby(runs, key=lambda r: r[0]))]
+    return np.repeat([label for label, _ in runs], [length for _, length in runs])
+
+
+def _stretches(labels: Ints, tracks: Sequence[Track], shot: Shot) -> list[Speaking]:
+    found, start = [], shot.start
+    for label, run in groupby(labels):
+        stop = start + len(list(run))
+        if label >= 0:
+            track = tracks[int(label)]
+            first, last = max(start, track.start), min(stop, track.stop)
+            if first < last:
+                found.append(Speaking(track=track.id, start=first, stop=last))
+        start = stop
+    return found
+
+
+def _inside(shot: Shot, tracks: Iterable[Track]) -> list[Track]:
+    return [track for track in tracks if shot.start <= track.start < shot.stop]
 
 
 def pick_speakers(choice: str, shots: Sequence[Shot], tracks: Sequence[Track]) -> tuple[Speaking, ...]:
@@ -57,7 +189,7 @@ def _best_first(shots: Iterable[Shot], tracks: Sequence[Track], worth: Callable[
     speaking: list[Speaking] = []
     for shot in shots:
         taken: list[Track] = []
-        for track in sorted((t for t in tracks if shot.start <= t.start < shot.stop), key=worth, reverse=True):
+        for track in sorted(_inside(shot, tracks), key=worth, reverse=True):
             if all(track.stop <= other.start or other.stop <= track.start for other in taken):
                 taken.append(track)
         speaking += sorted(map(_whole, taken), key=lambda stretch: stretch.start)

@@ -1,0 +1,297 @@
+"""hearing: plan, video -> how each face goes with the video's own sound.
+
+The video is read once more, for its mouths alone.  Each track is compared with the sound at 25 instants a second; what a
+network needs of a picture is small, and of long tracks no more than a part is held at a time.  What is kept are distances:
+from them the offset between lips and sound is read for each track, and how well both go together around each frame, at the
+offset that the video has there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from redub.config import SpeakerConfig
+from redub.errors import MediaError, WeightError
+from redub.faces.crop import take_crop
+from redub.media import Speech, open_speech, open_video
+from redub.pieces import follow_course
+from redub.plan import Plan
+from redub.progress import Tell, silent
+from redub.speech.sync import LAGS, RATE_HZ, SyncReading, embed_track, load_sync, pair_distances
+from redub.speech.sync_features import SOUND_RATE_HZ, SPEECH_DB, decibels, instants, nearest
+from redub.types import Doubles, Floats, Reading, Speaking, Track
+
+if TYPE_CHECKING:
+    from redub.speech.syncnet import SyncModel
+
+CROP_PX = 112
+PART_S = 30.0
+"""Longer tracks are compared in parts of at most this length."""
+UNTOLD = "The speaker is taken to be the face that looks into the camera for longest."
+
+
+def listen(
+    plan: Plan, video: Path, config: SpeakerConfig, *, weights: Path | None = None, model: SyncModel | None = None, tell: Tell = silent
+) -> Plan:
+    """Compare every track of a plan with the video's own sound.
+
+    Args:
+        plan: Of this video.
+        video: With its own sound.
+        config: How sure one has to be.
+        weights: A sync network's file; None takes the shipped one.
+        model: A network that is loaded already; goes before ``weights``.
+        tell: Is told of the progress.
+
+    Returns:
+        The plan with readings, or without them and with the reason why nothing could listen.
+
+    Raises:
+        MediaError: The video cannot be read.
+        RedubError: The file that ``weights`` names is missing or damaged.
+    """
+    if not plan.tracks:
+        return replace(plan, readings=(), network="", unheard="")
+    if not config.listen:
+        return replace(plan, readings=(), network="", unheard=f"Nothing listens (speakers.listen is off). {UNTOLD}")
+    try:
+        model = model or load_sync(weights)
+        sound = open_speech(video, SOUND_RATE_HZ)
+    except (WeightError, MediaError) as error:
+        if weights is not None and isinstance(error, WeightError):
+            raise
+        return replace(plan, readings=(), network="", unheard=f"{error.message} {UNTOLD}")
+    with sound:
+        readings = read_tracks(plan, video, sound, model, config, tell)
+    return replace(plan, readings=readings, network=_name(model, weights), unheard="")
+
+
+def _name(model: SyncModel, weights: Path | None) -> str:
+    """Return a network's kind and the begin of its sha256."""
+    from redub.speech import syncnet
+    from redub.weights import find
+
+    path = weights or (find(syncnet.SHIPPED) if syncnet.SHIPPED is not None else None)
+    if path is None:
+        return model.kind
+    with path.open("rb") as file:
+        return f"{model.kind}-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+
+
+def read_tracks(
+    plan: Plan, video: Path, sound: Speech, model: SyncModel, config: SpeakerConfig, tell: Tell = silent
+) -> tuple[Reading, ...]:
+    """Compare every track of a plan with the video's sound.
+
+    Args:
+        plan: Its tracks and crops count.
+        video: Read once, as far as there are tracks.
+        sound: The video's own, at 16 kHz.
+        model: Embeds mouths and sounds.
+        config: Says which tracks are sure of their offset; others are given that of those.
+        tell: Is told of every frame.
+
+    Returns:
+        One for each track, in the same order.
+
+    Raises:
+        MediaError: The video cannot be read.
+    """
+    parts: dict[int, list[_Part]] = {track.id: [] for track in plan.tracks}
+    for part in _compare(plan, video, sound, model, tell):
+        parts[part.stretch.track].append(part)
+    curves = {number: _join(found) for number, found in parts.items()}
+    usual = _usual_offset(list(curves.values()), config)
+    return tuple(_reading(plan, track, curves[track.id], parts[track.id], usual, config) for track in plan.tracks)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Look:
+    """A part of a track while its pictures are gathered."""
+
+    stretch: Speaking
+    frames: frozenset[int]
+    """Which frames are nearest to the instants, and really show the face."""
+    pictures: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Part:
+    """A part of a track, compared."""
+
+    stretch: Speaking
+    first_s: float
+    """When its first instant is, counted from the video's first frame."""
+    pairs: Floats
+    """(T, 31) as `pair_distances` gives them."""
+    is_speech: Any
+    """(T,)."""
+    reading: SyncReading
+
+    @property
+    def scored(self) -> int:
+        """Number of instants that were scored."""
+        return int(np.isfinite(self.reading.frame_confidence).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Curve:
+    """Distances over lags of a whole track, and what they say."""
+
+    offset: float
+    """In frames at 25 Hz."""
+    distance: float
+    median: float
+    scored: int
+
+    @property
+    def confidence(self) -> float:
+        return self.median - self.distance if self.scored else 0.0
+
+
+def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, tell: Tell) -> Iterator[_Part]:
+    """Yield the compared parts of all tracks, in the order in which they end."""
+    waiting = sorted((look for track in plan.tracks for look in _looks(plan, track)), key=lambda look: look.stretch.start)
+    loudest = _loudness(sound)
+    total = max((look.stretch.stop for look in waiting), default=0)
+    live: list[_Look] = []
+    with open_video(video, plan.pts) as reader:
+        for frame in reader.read(0, total):
+            while waiting and waiting[0].stretch.start <= frame.index:
+                live.append(waiting.pop(0))
+            for look in live:
+                if frame.index in look.frames:
+                    row = plan.crop(look.stretch.track).similarities[frame.index - plan.track(look.stretch.track).start]
+                    look.pictures.append(model.prepare(take_crop(frame, row, CROP_PX)[None])[0])
+            for look in [look for look in live if look.stretch.stop == frame.index + 1]:
+                live.remove(look)
+                yield _compared(plan, look, sound, model, loudest)
+            tell("listen", frame.index + 1, total)
+
+
+def _looks(plan: Plan, track: Track) -> Iterator[_Look]:
+    """Cut a track into parts, and choose the frames that are looked at."""
+    length = max(1, round(PART_S * plan.facts.frame_rate))
+    count = -(-len(track) // length)
+    edges = [track.start + len(track) * i // count for i in range(count + 1)]
+    times = _middles(plan)
+    for start, stop in pairwise(edges):
+        seen = start + np.flatnonzero(track.is_measured[start - track.start : stop - track.start])
+        index = nearest(times[seen], instants(times[seen]))
+        frames = frozenset(int(i) for i in seen[np.unique(index[index >= 0])]) if len(seen) else frozenset()
+        yield _Look(stretch=Speaking(track=track.id, start=start, stop=stop), frames=frames)
+
+
+def _middles(plan: Plan) -> Doubles:
+    """Return the middles of all frames in seconds: (T,)."""
+    starts = (plan.pts - plan.pts[0]) * float(plan.time_base)
+    return np.asarray((starts + np.append(starts[1:], float(plan.facts.duration))) / 2, np.float64)
+
+
+def _compared(plan: Plan, look: _Look, sound: Speech, model: SyncModel, loudest: float) -> _Part:
+    course = follow_course(plan, sound, look.stretch)
+    rows = np.array(sorted(look.frames), np.int64) - look.stretch.start
+    pictures = np.stack(look.pictures) if look.pictures else np.zeros((0, CROP_PX, CROP_PX, 3), np.uint8)
+    times_s = course.times_s[rows]
+    series = embed_track(model, pictures, times_s, course.speech)
+    # What is loud in one track may be the hum of the room in another.
+    is_speech = series.is_speech & (decibels(course.speech, series.times_s) >= loudest - SPEECH_DB)
+    series = replace(series, is_speech=is_speech)
+    first_s = _middles(plan)[look.stretch.start] + float(times_s[0] - course.times_s[0]) if len(times_s) else 0.0
+    return _Part(
+        stretch=look.stretch, first_s=first_s, pairs=pair_distances(series.faces, series.sounds), is_speech=is_speech, reading=series.read()
+    )
+
+
+def _loudness(sound: Speech) -> float:
+    """Return how loud the sound is where it is loud, in dB below full scale."""
+    levels = [np.full(1, -200.0)]
+    for first in range(0, sound.samples, 60 * sound.rate_hz):
+        block = sound.window(first, min(first + 60 * sound.rate_hz, sound.samples))
+        levels.append(decibels(block, np.arange(0.05, len(block) / sound.rate_hz, 1 / RATE_HZ)))
+    level = np.concatenate(levels)
+    # Silence of any length between words must not count.
+    return float(np.quantile(level[level > -66.0], 0.95)) if (level > -66.0).any() else 0.0
+
+
+def _join(parts: Sequence[_Part]) -> _Curve:
+    """Join the distances of a track's parts, each by how much of it was scored."""
+    scored = [part for part in parts if part.scored]
+    if not scored:
+        return _Curve(offset=float("nan"), distance=float("nan"), median=float("nan"), scored=0)
+    if len(scored) == 1:
+        reading = scored[0].reading
+        return _Curve(
+            offset=reading.offset_frames, distance=reading.distance, median=reading.distance + reading.confidence, scored=scored[0].scored
+        )
+    curves = np.stack([part.reading.distances for part in scored])
+    weights = np.array([part.scored for part in scored])[:, None] * np.isfinite(curves)
+    mean = np.nansum(curves * weights, axis=0) / np.maximum(weights.sum(axis=0), 1)
+    mean[weights.sum(axis=0) == 0] = np.nan
+    best = int(np.nanargmin(mean))
+    return _Curve(
+        offset=LAGS - best - parabola(mean, best), distance=float(mean[best]), median=float(np.nanmedian(mean)),
+        scored=sum(part.scored for part in scored),
+    )  # fmt: skip
+
+
+def parabola(curve: Doubles, best: int) -> float:
+    """Return how far beside the least value the bottom of the parabola through it and its neighbours is, -0.5 to 0.5."""
+    if not 0 < best < len(curve) - 1:
+        return 0.0
+    before, here, behind = (float(value) for value in curve[best - 1 : best + 2])
+    bend = before - 2 * here + behind
+    return 0.5 * (before - behind) / bend if bend > 0 else 0.0
+
+
+def _usual_offset(curves: Sequence[_Curve], config: SpeakerConfig) -> float:
+    """Return the offset of the tracks that are sure, the median by how sure and how long they are; NaN where none is."""
+    sure = sorted((one for one in curves if one.confidence >= config.min_confidence), key=lambda one: one.offset)
+    if not sure:
+        return float("nan")
+    weights = np.cumsum([one.confidence * one.scored for one in sure])
+    return sure[int(np.searchsorted(weights, weights[-1] / 2))].offset
+
+
+def _reading(plan: Plan, track: Track, curve: _Curve, parts: Sequence[_Part], usual: float, config: SpeakerConfig) -> Reading:
+    offset = curve.offset if curve.confidence >= config.min_confidence or not np.isfinite(usual) else usual
+    heard = sum(int(part.is_speech.sum()) for part in parts)
+    confidence = np.full(len(track), np.nan, np.float32)
+    for part in parts if np.isfinite(offset) and np.isfinite(curve.median) else ():
+        place = _nearest_instants(plan, part)
+        values = curve.median - _at_lag(part, round(LAGS - offset))
+        rows = slice(part.stretch.start - track.start, part.stretch.stop - track.start)
+        confidence[rows] = np.where(place >= 0, values[np.maximum(place, 0)], np.nan) if len(values) else np.nan
+    return Reading(
+        track=track.id,
+        offset_s=curve.offset / RATE_HZ,
+        distance=curve.distance,
+        confidence=curve.confidence,
+        coverage=min(1.0, curve.scored / heard) if heard else 0.0,
+        heard_s=heard / RATE_HZ,
+        frame_confidence=confidence,
+    )
+
+
+def _at_lag(part: _Part, column: int) -> Floats:
+    """Return each instant's distance to the sound at one lag, where that is speech: (T,)."""
+    lag = column - LAGS
+    place = np.arange(len(part.pairs)) + lag
+    is_inside = (place >= 0) & (place < len(part.pairs))
+    is_speech = np.zeros(len(part.pairs), bool)
+    is_speech[is_inside] = part.is_speech[place[is_inside]]
+    return np.where(is_speech, part.pairs[:, column], np.nan).astype(np.float32)
+
+
+def _nearest_instants(plan: Plan, part: _Part) -> Any:
+    """Return which instant is nearest to each frame of a part: (T,); -1 where none is near."""
+    times = _middles(plan)[part.stretch.start : part.stretch.stop]
+    place = np.rint((times - part.first_s) * RATE_HZ).astype(int)
+    return np.where((place >= 0) & (place < len(part.pairs)), place, -1)
