@@ -128,10 +128,11 @@ def embed_track(model: SyncModel, crops: RGB, times_s: Doubles, speech: Floats) 
         speech: (M,) mono at 16 kHz.
     """
     at_s = instants(times_s)
-    index = nearest(times_s, at_s)
-    seen = index >= 0
+    seen = nearest(times_s, at_s) >= 0
+    # Over a hole the nearest picture stands, so that nothing foreign gets into what is taken off as steady.
+    index = nearest(times_s, at_s, tolerance_s=np.inf)
     # What is prepared is small; so a long track's crops are not held twice.
-    faces = model.embed_faces(model.prepare(crops)[np.maximum(index, 0)])
+    faces = model.embed_faces(model.prepare(crops)[index])
     # An instant is only as good as all pictures that its embedding was made from.
     faces[~_all_near(seen, model.reach_frames)] = np.nan
     sounds = model.embed_sound(speech, at_s)

@@ -95,7 +95,7 @@ class ClipSync(nn.Module):
         """Of the similarities in training; the logarithm of 10."""
 
     def embed_faces(self, mouths: Tensor) -> Tensor:
-        """(B, T+4, 56, 64) grey 0..255 -> (B, T, features) of length one, for the instants in the middles of five pictures."""
+        """(B, T+4, 56, 64) grey 0..255 -> (B, T, features) for the instants in the middles of five pictures; see `centred`."""
         batch, frames = mouths.shape[:2]
         stacks = evened(mouths.float()).unfold(1, STACK, 1).movedim(-1, 2).flatten(0, 1)  # B*(T+2), 3, 56, 64
         maps = self.face(stacks.contiguous(memory_format=torch.channels_last))
@@ -103,12 +103,12 @@ class ClipSync(nn.Module):
         return self._finish(self.face_time, found)
 
     def embed_sounds(self, bands: Tensor) -> Tensor:
-        """(B, bands, 4T+16) levelled mel bands -> (B, T, features) of length one, for the middles of 20 columns each."""
+        """(B, bands, 4T+16) levelled mel bands -> (B, T, features) for the middles of 20 columns each; see `centred`."""
         return self._finish(self.sound_time, self.sound(bands[:, None]).squeeze(2))
 
     def _finish(self, joint: nn.Module, found: Tensor) -> Tensor:
-        embedding = joint(F.dropout(found, self.dropout, self.training))
-        return F.normalize(embedding.float(), dim=-1)
+        embedding: Tensor = joint(F.dropout(found, self.dropout, self.training)).float()
+        return embedding
 
 
 class _Joint(nn.Module):
@@ -130,6 +130,27 @@ def evened(pictures: Tensor) -> Tensor:
     mean = pictures.mean((-2, -1), keepdim=True)
     spread = pictures.std((-2, -1), keepdim=True)
     return (pictures - mean) / (spread + CONTRAST_FLOOR)
+
+
+def centred(embeddings: Tensor, reach: int | None = None) -> Tensor:
+    """Take off what is steady over time, and bring the rest to length one: (B, T, F) -> (B, T, F).
+
+    What is steady is the person, the light and the room.  A network that saw few of them tells unseen people's moments apart
+    far better without.
+
+    Args:
+        embeddings: Of consecutive instants.
+        reach: The mean of so many instants before and behind each is taken off; None takes that of all.
+    """
+    count = embeddings.shape[1]
+    if reach is None or count <= reach:
+        mean = embeddings.mean(1, keepdim=True)
+    else:
+        total = F.pad(embeddings.double().cumsum(1), (0, 0, 1, 0))
+        place = torch.arange(count, device=embeddings.device)
+        first, last = (place - reach).clamp(min=0), (place + reach + 1).clamp(max=count)
+        mean = ((total[:, last] - total[:, first]) / (last - first)[:, None]).float()
+    return F.normalize(embeddings - mean, dim=-1)
 
 
 def _block(convolution: nn.Conv2d | nn.Conv3d, *pool: nn.Module) -> nn.Sequential:

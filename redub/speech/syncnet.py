@@ -24,7 +24,7 @@ from redub.errors import RedubError, ShapeError, WeightError
 from redub.files import check_file
 from redub.media.place import Part
 from redub.speech.sync_features import MOUTH_SIZE, as_grey, mfcc_windows, sound_windows, take_mouths
-from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet
+from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred
 from redub.types import RGB, Doubles, Floats
 from redub.weights import WeightFile, find
 
@@ -33,6 +33,8 @@ SHIPPED: WeightFile | None = None
 PUBLISHED_PX = 224
 BLOCK = 64
 """Instants that are embedded at a time."""
+CENTRED_OVER = 37
+"""Instants before and behind over which a mean is taken off our embeddings: three seconds in all."""
 PARTS = {"netcnnaud": "sound", "netcnnlip": "face", "netfcaud": "sound_head", "netfclip": "face_head"}
 """What the published file calls the four parts of `SyncNet`."""
 PLACES = {"sound": (0, 4, 8, 11, 14, 18), "face": (0, 4, 8, 11, 14, 18)}
@@ -66,14 +68,22 @@ class SyncModel(ABC):
         if count < 1:
             return np.full((len(pictures), 1), np.nan, np.float32)
         blocks = [
-            self._embed(torch.from_numpy(pictures[first : min(first + BLOCK, count) + FRAMES - 1])).float().numpy()
+            self._embed(torch.from_numpy(pictures[first : min(first + BLOCK, count) + FRAMES - 1])).float()
             for first in range(0, count, BLOCK)
         ]
-        return np.pad(np.concatenate(blocks), ((reach, reach), (0, 0)), constant_values=np.nan)
+        return np.pad(self._finish(torch.cat(blocks)), ((reach, reach), (0, 0)), constant_values=np.nan)
+
+    def _finish(self, embeddings: Tensor) -> Floats:
+        """Do what is done once all of a track is embedded: (T, D) -> (T, D)."""
+        return np.asarray(embeddings.numpy(), np.float32)
 
 
 class OwnSync(SyncModel):
-    """Our network.  It reads the canonical crop of 112 px; embeddings have length one, so distances lie between 0 and 2."""
+    """Our network.  It reads the canonical crop of 112 px.
+
+    What is steady over three seconds is taken off its embeddings, so the pictures and the sound of a track are to be given
+    together.  They have length one, so distances lie between 0 and 2; those of what has nothing in common are about 1.4.
+    """
 
     kind = OURS
 
@@ -87,11 +97,14 @@ class OwnSync(SyncModel):
     @torch.inference_mode()
     def embed_sound(self, speech: Floats, times_s: Doubles) -> Floats:
         windows = torch.from_numpy(sound_windows(speech, times_s))
-        found = [self.network.embed_sounds(block)[:, 0].numpy() for block in torch.split(windows, 4 * BLOCK)]
-        return np.concatenate(found) if len(times_s) else np.zeros((0, 1), np.float32)
+        found = [self.network.embed_sounds(block)[:, 0] for block in torch.split(windows, 4 * BLOCK)]
+        return self._finish(torch.cat(found)) if len(times_s) else np.zeros((0, 1), np.float32)
 
     def _embed(self, block: Tensor) -> Tensor:
         return self.network.embed_faces(block[None])[0]
+
+    def _finish(self, embeddings: Tensor) -> Floats:
+        return np.asarray(centred(embeddings[None], CENTRED_OVER)[0].numpy(), np.float32)
 
 
 class PublishedSync(SyncModel):

@@ -19,7 +19,8 @@ from redub.speech.retrieval import FRAMES, Retrieval, retrieve_all
 from redub.speech.sync import LAGS, RATE_HZ, SyncSeries
 from redub.speech.sync_features import levelled
 from redub.speech.sync_layers import FRAMES as WINDOW
-from redub.speech.sync_layers import ClipSync
+from redub.speech.sync_layers import ClipSync, centred
+from redub.speech.syncnet import CENTRED_OVER
 from redub.training.course import autocast, chance
 from redub.training.loop import Lesson, Look
 from redub.training.sync.changes import changed_bands, changed_mouths, plain_mouths
@@ -61,6 +62,7 @@ def sync_lesson(network: ClipSync, samples: Samples, recipe: Recipe, seed: int, 
         with autocast(device, recipe.precision):
             faces = network.embed_faces(batch.mouths.to(device))
             sounds = network.embed_sounds(batch.bands.to(device))
+        faces, sounds = centred(faces), centred(sounds)
         alike = torch.einsum("btd,bsd->bts", faces, sounds) * scale
         by_face = -(wanted * F.log_softmax(alike, 2)).sum(2)
         by_sound = -(wanted * F.log_softmax(alike, 1)).sum(1)
@@ -98,8 +100,8 @@ def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Rec
     mouths = torch.from_numpy(plain_mouths(samples.mouths[rows]))[None].to(device)
     bands = levelled(samples.bands[one.columns(0, count)].astype(np.float32))
     with torch.no_grad(), autocast(device, recipe.precision):
-        faces = network.embed_faces(mouths)[0].float().cpu().numpy()
-        sounds = network.embed_sounds(torch.from_numpy(bands.T[None].copy()).to(device))[0].float().cpu().numpy()
+        found = network.embed_faces(mouths), network.embed_sounds(torch.from_numpy(bands.T[None].copy()).to(device))
+    faces, sounds = (centred(one, CENTRED_OVER)[0].cpu().numpy() for one in found)
     return SyncSeries(
         times_s=np.arange(count) / RATE_HZ,
         faces=np.pad(faces, ((REACH, REACH), (0, 0)), constant_values=np.nan),
