@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 
 from redub.draw.paper import FAINT, INK, font, new_page
+from redub.speech.retrieval import Retrieval
+from redub.speech.sync import LAGS
 from redub.types import Doubles, Ints
 
 CELL_PX, LEFT_PX, TOP_PX, RIGHT_PX, BOTTOM_PX = (22, 30), 96, 64, 150, 44
@@ -45,6 +47,18 @@ def draw_confusion(
             pen.text((right + 10, middle), notes[i], INK, font(13), anchor="lm")
     pen.text(((LEFT_PX + right) / 2, bottom + 22), below, FAINT, font(13), anchor="mm")
     return page
+
+
+def draw_retrieval(found: Retrieval, what: str) -> Image.Image:
+    """Draw where the sound was found instead of where it is, by length of the stretches."""
+    return draw_confusion(
+        found.counts,
+        [f"{frames} frames" for frames in found.frames],
+        [str(lag) for lag in range(-LAGS, LAGS + 1)],
+        title=f"Retrieval among {2 * LAGS + 1} moments, {what}",
+        notes=[f"{100 * share:.1f} % of {count}" for share, count in zip(found.accuracy, found.counts.sum(axis=1), strict=True)],
+        below="frames at 25 Hz by which the sound was found early; right within one",
+    )
 
 
 def _shares(counts: Ints) -> Doubles:

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from redub.draw.confusion import draw_confusion
-from redub.speech.retrieval import FRAMES, Retrieval, retrieve_all
+from redub.draw.confusion import draw_retrieval
+from redub.speech.retrieval import FRAMES, retrieve_all
 from redub.speech.sync import LAGS, RATE_HZ, SyncSeries
 from redub.speech.sync_features import levelled
 from redub.speech.sync_layers import FRAMES as WINDOW
@@ -26,7 +26,6 @@ from redub.training.loop import Lesson, Look
 from redub.training.sync.changes import changed_bands, changed_mouths, plain_mouths
 from redub.training.sync.recipe import Recipe
 from redub.training.sync.samples import Samples, Stretch
-from redub.types import RGB
 
 REACH = WINDOW // 2
 LOOKED_AT, MOST_INSTANTS = 40, 750
@@ -90,7 +89,7 @@ def look_at(network: ClipSync, samples: Samples, recipe: Recipe, device: str) ->
     values = {f"right_at_{frames}": float(share) for frames, share in zip(found.frames, found.accuracy, strict=True) if np.isfinite(share)}
     # What is waited for is a smaller number.
     loss = {"loss": 1 - values[f"right_at_{FRAMES[0]}"]} if f"right_at_{FRAMES[0]}" in values else {}
-    return Look(values={**loss, **values}, picture=draw_retrieval(found, "held out"))
+    return Look(values={**loss, **values}, picture=np.asarray(draw_retrieval(found, "held out")))
 
 
 def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Recipe, device: str) -> SyncSeries:
@@ -107,20 +106,6 @@ def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Rec
         faces=np.pad(faces, ((REACH, REACH), (0, 0)), constant_values=np.nan),
         sounds=sounds,
         is_speech=samples.is_speech[rows],
-    )
-
-
-def draw_retrieval(found: Retrieval, what: str) -> RGB:
-    """Draw where the sound was found instead of where it is."""
-    return np.asarray(
-        draw_confusion(
-            found.counts,
-            [f"{frames} frames" for frames in found.frames],
-            [str(lag) for lag in range(-LAGS, LAGS + 1)],
-            title=f"Retrieval among {2 * LAGS + 1} moments, {what}",
-            notes=[f"{100 * share:.1f} % of {count}" for share, count in zip(found.accuracy, found.counts.sum(axis=1), strict=True)],
-            below="frames at 25 Hz by which the sound was found early; right within one",
-        )
     )
 
 
