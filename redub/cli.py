@@ -22,6 +22,8 @@ from redub.choices import Fit
 from redub.cli_adapt import adapt
 from redub.cli_evaluate import evaluate
 from redub.cli_speak import speak
+from redub.cli_sync import HELP as SYNC_HELP
+from redub.cli_sync import sync
 from redub.cli_train import pack, train
 from redub.config import Config
 from redub.errors import RedubError
@@ -68,6 +70,7 @@ their metadata.
 [b]redub plugins[/b]   list the generators, or check one
 [b]redub train[/b]     train a generator on footage of people who agreed to it; [b]redub pack[/b] prepares the footage
 [b]redub speak[/b]     make a talking video from photographs of a face
+[b]redub sync[/b]      tell how lips and sound of a video go together, and repair it
 [b]redub demo[/b]      see it at work on a bundled clip
 [b]redub doctor[/b]    tell what is installed
 """
@@ -271,6 +274,7 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
 app.command()(adapt)
 app.command()(evaluate)
 app.command()(speak)
+app.command(help=SYNC_HELP)(sync)
 app.command()(pack)
 app.command()(train)
 

@@ -57,16 +57,16 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
         from redub.errors import NoFaceError
         from redub.pipeline import analyse_into, choose_blend
         from redub.plugin import manager
-        from redub.stages.speakers import pick_speakers
+        from redub.who import check_speaker, choose
 
         chosen = _settings(config, settings, None, True, adapt_time)
         entry = manager.check_ready(generator, blend)
         mode = choose_blend(entry.info, blend, chosen.blend.mode, notices)
         job = Job(entry=entry, mode=mode, config=chosen.adapt, folder=None, device=device, force=force, tell=tell)
         check_adaptable(job)
+        check_speaker(speaker)
         made, folder = analyse_into(video, plan, chosen, notices, tell=tell)
-        if speaker != "auto":
-            made = replace(made, speaking=pick_speakers(speaker, made.shots, made.tracks))
+        made = choose(made, video, speaker)
         if not made.speaking:
             raise NoFaceError(f"Nobody speaks in the plan of {video.name}.", "Look at it with:  redub show PLAN")
         outcomes = _adapt(made, video, replace(job, folder=folder), notices)

@@ -144,6 +144,18 @@ class EncodeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyncConfig:
+    """When the offset between lips and sound is sure enough to act on it."""
+
+    max_spread_s: float = _up_to(1, 0.06)
+    """Tracks that speak may differ by so much from their mean; beyond it they disagree, and nothing is repaired."""
+    gate_offset_s: float = _up_to(1, 0.08)
+    """For ``--gate``: the lips of a result may be off by so much."""
+    gate_confidence: float = _up_to(50, 0.1)
+    """For ``--gate``: and they have to suit the new sound by so much more than they suit it moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings, one group a stage."""
 
@@ -155,6 +167,7 @@ class Config:
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
+    sync: SyncConfig = field(default_factory=SyncConfig)
 
     @classmethod
     def read(cls, path: Path) -> Config:

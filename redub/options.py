@@ -28,8 +28,12 @@ FitOption = Annotated[
     _Option("--fit", help="If the sound is longer: hold the last frame, loop or bounce; cut ends with the shorter.", show_default="hold"),
 ]
 Speaker = Annotated[
-    str, _Option("--speaker", metavar="WHO", help="Whose mouth: auto, left, right, or track ids of [b]redub show PLAN[/b], as 3,7.")
-]
+    str,
+    _Option(
+        "--speaker", metavar="WHO",
+        help="Whose mouth: auto (who is heard), left, right, track ids of [b]redub show PLAN[/b] as 3,7, or a picture of the face.",
+    ),
+]  # fmt: skip
 Identity = Annotated[
     list[Path] | None,
     _Option(

@@ -51,7 +51,7 @@ def find_persons(plan: Plan, video: Path, max_distance: float) -> tuple[Person, 
     if len(lengths) < 2:
         return tuple(Person(tracks=(track,)) for track in lengths)
     tracks = list(lengths)
-    groups = join_near(_describe(plan, video, tracks), [lengths[track] for track in tracks], max_distance)
+    groups = join_near(describe_tracks(plan, video, tracks), [lengths[track] for track in tracks], max_distance)
     return tuple(Person(tracks=tuple(sorted(tracks[i] for i in group))) for group in sorted(groups, key=min))
 
 
@@ -82,8 +82,13 @@ def join_near(descriptors: Sequence[Doubles], weights: Sequence[float], max_dist
     return groups
 
 
-def _describe(plan: Plan, video: Path, tracks: Sequence[int]) -> list[Doubles]:
-    """Return the mean descriptor of each track's stills."""
+def describe_tracks(plan: Plan, video: Path, tracks: Sequence[int]) -> list[Doubles]:
+    """Return the mean descriptor of each track's stills.
+
+    Raises:
+        MediaError: The video cannot be read, or ends too early.
+        WeightError: The recognition network is not installed.
+    """
     wanted: dict[int, list[tuple[int, Doubles]]] = {}
     for place, track in enumerate(tracks):
         path = plan.crop(track)

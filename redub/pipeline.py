@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redub import shelf
 from redub.adapting import Job
@@ -29,11 +30,15 @@ from redub.progress import Tell, silent
 from redub.stages.crops import place_crops
 from redub.stages.generate import Model
 from redub.stages.shots import find_shots
-from redub.stages.speakers import choose_speakers, pick_speakers
+from redub.stages.speakers import choose_speakers
 from redub.stages.tracks import find_tracks
 from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills, remarks
 from redub.types import Blend
 from redub.version import VERSION
+from redub.who import check_speaker, choose
+
+if TYPE_CHECKING:
+    from redub.speech.syncnet import SyncModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,7 @@ def redub(
         plan: A plan's folder; made there if there is none.  By default the one beside the video.
         config: All other settings.
         blend: The blending; by default the configured one or, where the generator lacks it, the generator's first.
-        speaker: ``auto``, ``left``, ``right`` or track ids.
+        speaker: ``auto``, ``left``, ``right``, track ids, or the path of a picture of the face.
         identity: One to five photographs of a face, of the same person or another, that take the place of the stills
             from the video: it is then their mouth that is painted.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
@@ -140,7 +145,9 @@ def analyse(video: Path | str, config: Config | None = None, *, tell: Tell = sil
     return hear(seen, video, config, tell=tell)
 
 
-def hear(plan: Plan, video: Path, config: Config, *, weights: Path | None = None, tell: Tell = silent) -> Plan:
+def hear(
+    plan: Plan, video: Path, config: Config, *, weights: Path | None = None, model: SyncModel | None = None, tell: Tell = silent
+) -> Plan:
     """Compare the faces of a plan with the video's own sound, and decide anew who speaks when.
 
     Args:
@@ -148,12 +155,13 @@ def hear(plan: Plan, video: Path, config: Config, *, weights: Path | None = None
         video: With its own sound.
         config: Its settings of the speakers count.
         weights: A sync network's file; None takes the shipped one.
+        model: The network, if it is loaded already.
         tell: Is told of the progress.
 
     Raises:
         RedubError: The video or the file that ``weights`` names cannot be read.
     """
-    heard = listen(plan, video, config.speakers, weights=weights, tell=tell)
+    heard = listen(plan, video, config.speakers, weights=weights, model=model, tell=tell)
     readings = None if heard.unheard else heard.readings
     return replace(heard, speaking=choose_speakers(plan.shots, plan.tracks, config.speakers, readings, plan.facts.frame_rate))
 
@@ -220,8 +228,7 @@ def render(
     stills = _stills(identity, info, notices)
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
-    if speaker != "auto":
-        plan = replace(plan, speaking=pick_speakers(speaker, plan.shots, plan.tracks))
+    plan = choose(plan, video, speaker)
     if info.region is Region.FACE and not plan.speaking:
         raise _no_face(plan, video)
     with ExitStack() as stack:
@@ -258,8 +265,7 @@ def render(
 
 
 def _check_words(speaker: str, device: str) -> None:
-    if not re.fullmatch(r"auto|left|right|\d+(,\d+)*", speaker):
-        raise RedubError(f"--speaker {speaker!r} is not a choice.", "Give auto, left, right, or track ids such as 3 or 3,7.")
+    check_speaker(speaker)
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise RedubError(f"--device {device!r} is not a choice.", "Give auto, cpu, cuda, cuda:1 or mps.")
 

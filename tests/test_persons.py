@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redub.errors import MediaError
+from redub.errors import MediaError, NoFaceError
+from redub.faces.cv import load_cv
 from redub.faces.detect import detect_faces
 from redub.faces.geometry import similarity_from_points
 from redub.faces.landmarks import find_landmarks
@@ -20,6 +21,7 @@ from redub.media import open_video
 from redub.persons import Person, find_persons, join_near
 from redub.plan import Plan, Source
 from redub.types import CropPath, Shot, Speaking, Track, VideoFacts
+from redub.who import choose
 
 SHOT = 4
 
@@ -99,6 +101,26 @@ def test_real_persons_are_told_apart_and_found_again(shared_clips, tmp_path):
     video = tmp_path / "cut.mp4"
     plan = shots_of([(train / name, 10 * i) for i, name in enumerate(names)], video)
     assert find_persons(plan, video, 0.5) == (Person(tracks=(1, 3)), Person(tracks=(2, 5)), Person(tracks=(4,)))
+
+
+def test_a_picture_of_a_face_finds_the_tracks_of_that_person(shared_clips, tmp_path):
+    train = shared_clips / "train"
+    names = ["grid_s1_bbaf2n.mp4", "grid_b_1.mpg", "grid_s1_swwv9a.mp4"]
+    plan = shots_of([(train / name, 10 * i) for i, name in enumerate(names)], tmp_path / "cut.mp4")
+
+    def photograph(name: str, index: int) -> str:
+        with open_video(train / name) as reader:
+            rgb = next(frame.rgb() for frame in reader.read() if frame.index == index)
+        assert load_cv().imwrite(str(tmp_path / "face.png"), rgb[..., ::-1])
+        return str(tmp_path / "face.png")
+
+    for name, tracks in [("grid_s1_swwv9a.mp4", [1, 3]), ("grid_b_1.mpg", [2])]:
+        chosen = choose(plan, tmp_path / "cut.mp4", photograph(name, 50))
+        assert [one.track for one in chosen.speaking] == tracks
+        assert all((one.start, one.stop) == (SHOT * (one.track - 1), SHOT * one.track) for one in chosen.speaking)
+    with pytest.raises(NoFaceError, match=r"looks like face\.png") as caught:
+        choose(plan, tmp_path / "cut.mp4", photograph("grid_d_1.mpg", 20))
+    assert "--speaker" in caught.value.hint
 
 
 def test_a_single_track_is_not_looked_at(tmp_path, demo):

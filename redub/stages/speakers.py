@@ -49,7 +49,7 @@ def choose_speakers(
         Stretches in order of time, none overlapping; empty where there is no face, or none that speaks.
     """
     if readings is None:
-        return _best_first(shots, tracks, lambda track: _frontal_frames(track, config))
+        return best_first(shots, tracks, lambda track: _frontal_frames(track, config))
     known = {reading.track: reading for reading in readings}
     pace = _Pace.of(config, frame_rate)
     labels = {shot.start: label_shot(shot, _inside(shot, tracks), known, pace) for shot in shots}
@@ -60,7 +60,7 @@ def choose_speakers(
         if any(pace.is_judged(known[track.id]) for track in inside):
             speaking += _stretches(settled(labels[shot.start], pace), inside, shot)
         elif any(known[track.id].heard_s >= LEAST_HEARD_S for track in inside) and (not len(decided) or (decided >= 0).mean() >= 0.5):
-            speaking += _best_first([shot], inside, lambda track: _frontal_frames(track, config))
+            speaking += best_first([shot], inside, lambda track: _frontal_frames(track, config))
     return tuple(speaking)
 
 
@@ -167,7 +167,7 @@ def pick_speakers(choice: str, shots: Sequence[Shot], tracks: Sequence[Track]) -
     """
     if choice in ("left", "right"):
         side = -1 if choice == "left" else 1
-        return _best_first(shots, tracks, lambda track: side * float(track.boxes[:, ::2].mean()))
+        return best_first(shots, tracks, lambda track: side * float(track.boxes[:, ::2].mean()))
     known = {track.id: track for track in tracks}
     listed = ", ".join(str(number) for number in sorted(known)) or "none"
     hint = f"Give auto, left, right, or one of the tracks: {listed} (redub show PLAN draws them)."
@@ -185,7 +185,8 @@ def pick_speakers(choice: str, shots: Sequence[Shot], tracks: Sequence[Track]) -
     return tuple(_whole(track) for track in chosen)
 
 
-def _best_first(shots: Iterable[Shot], tracks: Sequence[Track], worth: Callable[[Track], float]) -> tuple[Speaking, ...]:
+def best_first(shots: Iterable[Shot], tracks: Sequence[Track], worth: Callable[[Track], float]) -> tuple[Speaking, ...]:
+    """Let the best track of each shot speak as long as it is seen, and further ones that do not overlap it, best first."""
     speaking: list[Speaking] = []
     for shot in shots:
         taken: list[Track] = []
