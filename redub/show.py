@@ -9,6 +9,7 @@ import ast
 import inspect
 import json
 from dataclasses import asdict, fields
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,15 +74,23 @@ def print_plan(plan: Plan) -> None:
     console.print(
         f"{_count(len(plan.shots), 'shot')}, {_count(len(plan.tracks), 'face track')}, {painted / facts.frames:.0%} of frames to paint"
     )
+    if plan.unheard:
+        console.print(plan.unheard, markup=False)
     if not plan.tracks:
         return
-    table = Table("track", "shot", "begins", "length", "frames", "face", "seen", "frontal", "speaks", box=None, header_style="bold")
+    # Where something has listened, it does not matter who looks into the camera.
+    table = Table("track", "shot", "begins", "length", "frames", "face", "seen", box=None, header_style="bold")
+    for name in ("speaks", "offset", "sure") if plan.readings else ("frontal", "speaks"):
+        table.add_column(name)
     for column in table.columns:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for row in plan_table(plan)["tracks"]:
+        speaks = f"{row['speaks']:.0%}" if row["speaks"] else "-"
+        offset = "-" if row["offset_s"] is None else f"{row['offset_s']:+.3f} s"
         table.add_row(
             str(row["id"]), str(row["shot"]), f"{row['begin_s']:.2f} s", f"{row['length_s']:.2f} s", str(row["frames"]),
-            f"{row['face_px']:.0f} px", f"{row['seen']:.0%}", f"{row['frontal']:.0%}", f"{row['speaks']:.0%}" if row["speaks"] else "-",
+            f"{row['face_px']:.0f} px", f"{row['seen']:.0%}",
+            *((speaks, offset, f"{row['confidence'] or 0:.2f}") if plan.readings else (f"{row['frontal']:.0%}", speaks)),
         )  # fmt: skip
     console.print(table)
 
@@ -115,6 +124,7 @@ def plan_table(plan: Plan) -> dict[str, Any]:
             "duration_s": float(facts.duration),
         },
         "shots": len(plan.shots),
+        "unheard": plan.unheard,
         "tracks": [_track_row(plan, track) for track in plan.tracks],
     }
 
@@ -276,6 +286,7 @@ def _track_row(plan: Plan, track: Track) -> dict[str, Any]:
     end = float(times[track.stop]) if track.stop < plan.facts.frames else float(plan.facts.duration)
     most = plan.settings.get("speakers", {}).get("max_yaw", SpeakerConfig().max_yaw)
     sizes = (track.boxes[:, 2:] - track.boxes[:, :2]).mean(axis=1)
+    reading = plan.reading(track.id)
     return {
         "id": track.id,
         "shot": 1 + next(number for number, shot in enumerate(plan.shots) if track.start < shot.stop),
@@ -287,6 +298,8 @@ def _track_row(plan: Plan, track: Track) -> dict[str, Any]:
         "seen": float(track.is_measured.mean()),
         "frontal": float((np.abs(yaw(track.points)) < most).mean()),
         "speaks": sum(len(one) for one in plan.speaking if one.track == track.id) / len(track),
+        "offset_s": None if reading is None or not isfinite(reading.offset_s) else reading.offset_s,
+        "confidence": None if reading is None else reading.confidence,
     }
 
 

@@ -20,7 +20,7 @@ from redub.media.mark import SyntheticMark
 from redub.media.probe import FileFacts
 from redub.plan import Plan, Source, fingerprint
 from redub.testing.clips import face_points
-from redub.types import CropPath, Shot, Speaking, Track, VideoFacts
+from redub.types import CropPath, Reading, Shot, Speaking, Track, VideoFacts
 
 RATE = 25
 
@@ -296,3 +296,34 @@ def test_checking_a_generator_gives_a_verdict_and_an_exit_code(monkeypatch, caps
     assert {one["name"] for one in table["checks"] if one["skipped"]} == {"listens", "does_not_peek"}
     with pytest.raises(PluginError):
         show.print_check("nobody", as_json=False)
+
+
+def heard(track, confidence, offset_s=0.08):
+    frames = np.full(len(track), confidence, np.float32) if np.ndim(confidence) == 0 else np.asarray(confidence, np.float32)
+    return Reading(track=track.id, offset_s=offset_s, distance=0.6, confidence=0.4, coverage=0.9, heard_s=3.0, frame_confidence=frames)
+
+
+def test_what_sync_says_of_a_track_stands_in_its_line(capsys):
+    tracks = [make_track(1, 0, 100), make_track(2, 100, 100)]
+    readings = (heard(tracks[0], 0.9), heard(tracks[1], np.nan, offset_s=float("nan")))
+    plan = replace(make_plan(tracks, [Speaking(track=1, start=0, stop=100)]), readings=readings)
+    one, other = show.plan_table(plan)["tracks"]
+    assert (one["offset_s"], one["confidence"], other["offset_s"]) == (0.08, 0.4, None)
+    show.print_plan(plan)
+    lines = capsys.readouterr().out.splitlines()
+    assert "+0.080 s" in lines[3]
+    assert "-" in lines[4].split()
+    show.print_plan(replace(plan, readings=(), unheard="Nothing has listened."))
+    assert "Nothing has listened." in capsys.readouterr().out
+
+
+def test_the_timeline_says_where_lips_go_with_the_sound(tmp_path):
+    track = make_track(1, 0, 200)
+    confidence = [0.9] * 80 + [np.nan] * 60 + [-0.5] * 60
+    plan = replace(make_plan([track], [Speaking(track=1, start=0, stop=110)]), readings=(heard(track, confidence),))
+    drawn = pixels(draw.timeline(plan, tmp_path / "t.png"))
+    left, scale = lanes.LABEL_PX, (lanes.WIDTH_PX - lanes.LABEL_PX - 20) / 200
+    for colour, first, last in ((lanes.SUITS, 0, 80), (lanes.SUITS_NOT, 140, 200)):
+        columns = np.flatnonzero(is_colour(drawn[:, left:], colour, 12).sum(axis=0) >= 3)
+        assert columns.min() / scale == pytest.approx(first, abs=14)
+        assert columns.max() / scale == pytest.approx(last, abs=14)
