@@ -24,6 +24,7 @@ from redub.errors import PlanError, PluginError, RedubError
 from redub.faces.landmarks import mouth_openness
 from redub.lessons import Lesson, choose_stretches, part_lessons, seen_stretches
 from redub.media import Speech, open_speech
+from redub.offset import track_offset
 from redub.persons import Person, find_persons
 from redub.pieces import follow_course, take_piece
 from redub.plan import Plan
@@ -235,6 +236,7 @@ def _key(plan: Plan, job: Job) -> Key:
         "base": {file.name: file.sha256 for file in info.modes[job.mode].weights},
         "video": plan.source.sha256,
         "speaking": [[one.track, one.start, one.stop] for one in plan.speaking],
+        "offsets_s": {str(number): round(track_offset(plan, number), 6) for number in sorted({one.track for one in plan.speaking})},
         "faces": digest.hexdigest(),
         # Whoever ends learning early means it for the following runs too.
         "settings": {name: value for name, value in asdict(job.config).items() if name not in ("use", "limit_s")},

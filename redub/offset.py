@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from redub.config import Config
+from redub.config import Config, SpeakerConfig
 from redub.errors import RedubError
 from redub.plan import Plan
 from redub.types import Reading
@@ -89,6 +89,21 @@ def find_offset(plan: Plan, config: Config) -> float:
             "Cut the video where the offset changes and repair each part, or trust one track:  --speaker ID",
         )
     return mean
+
+
+def track_offset(plan: Plan, number: int) -> float:
+    """Return by how many seconds the sound is early against a track's lips, where that is known.
+
+    Args:
+        plan: Of the video.
+        number: Of the track.
+
+    Returns:
+        The track's own offset if it is sure of it, else that of the tracks that are, their median; 0 where none is.
+    """
+    least = float(plan.settings.get("speakers", {}).get("min_confidence", SpeakerConfig().min_confidence))
+    sure = {one.track: one.offset_s for one in plan.readings if one.confidence >= least and isfinite(one.offset_s)}
+    return float(sure.get(number, np.median(list(sure.values())) if sure else 0.0))
 
 
 def scored(reading: Reading) -> int:

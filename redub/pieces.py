@@ -18,6 +18,7 @@ import numpy as np
 from redub.faces.crop import take_crop
 from redub.faces.geometry import apply_similarity, invert_similarity
 from redub.media import Speech, open_video
+from redub.offset import track_offset
 from redub.plan import Plan
 from redub.plugin import Piece
 from redub.types import RGB, Doubles, Floats, Speaking
@@ -89,7 +90,7 @@ def take_piece(plan: Plan, video: Path, sound: Speech, stretch: Speaking, size_p
         size_px: Side of the crops.
 
     Returns:
-        A piece to learn from, its speaker named after the track.
+        A piece to learn from, its speaker named after the track, its offset between lips and sound as far as that is known.
 
     Raises:
         MediaError: The video cannot be read.
@@ -98,6 +99,7 @@ def take_piece(plan: Plan, video: Path, sound: Speech, stretch: Speaking, size_p
     return Piece(
         name=f"{plan.source.name}/track{stretch.track}-{stretch.start}",
         speaker=f"track{stretch.track}",
+        offset_s=track_offset(plan, stretch.track),
         crops=np.stack(list(take_crops(plan, video, stretch, size_px))),
         points=course.points.astype(np.float32),
         times_s=course.times_s,

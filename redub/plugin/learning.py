@@ -23,7 +23,8 @@ class Piece:
     is_held_out: bool = False
     """Never learnt from: it tells how learning goes."""
     offset_s: float = 0.0
-    """How much the sound is early against the lips; 0 as long as nothing has measured it."""
+    """How much the sound is early against the lips: what is seen at a time t is heard at t - offset_s.  0 where nothing has
+    measured it."""
     crops: RGB
     """(T, S, S, 3), S = ``input_px``."""
     points: Floats

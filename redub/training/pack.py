@@ -32,6 +32,7 @@ from redub.errors import RedubError
 from redub.files import check_file
 from redub.media import Speech, check_sound, open_speech
 from redub.media.store import SOUND_RATE_HZ, load_piece, store_piece
+from redub.offset import track_offset
 from redub.pieces import LEAD, follow_course, take_crops
 from redub.pipeline import analyse
 from redub.plan import Plan, fingerprint
@@ -253,7 +254,7 @@ def _store(plan: Plan, one: Footage, folder: Path, size_px: int) -> None:
                 if len(piece) >= LEAST_FRAMES:
                     name = f"{len(entries):03d}"
                     _store_one(plan, one.path, sound, piece, folder / name, size_px)
-                    entries.append({"name": name, "frames": len(piece), "offset_s": 0.0})
+                    entries.append({"name": name, "frames": len(piece), "offset_s": track_offset(plan, piece.track)})
     table = {"source": one.path.name, "speaker": one.speaker, "is_held_out": one.is_held_out, "pieces": entries}
     _write_table(folder / "source.json", table)
 

@@ -108,7 +108,7 @@ def _prepare(pieces: Sequence[Piece], basis: Basis, device: str) -> _Footage:
     """Join the pieces; the resting face and the reach of the mouth are those of all of them."""
     points = np.concatenate([piece.points for piece in pieces])
     held = np.concatenate([np.full(len(piece.crops), piece.is_held_out) for piece in pieces])
-    windows = [speech_windows(piece.speech, piece.times_s + piece.offset_s) for piece in pieces]
+    windows = [speech_windows(piece.speech, piece.times_s - piece.offset_s) for piece in pieces]
     return _Footage(
         crops=torch.from_numpy(np.concatenate([piece.crops for piece in pieces])).permute(0, 3, 1, 2),
         codes=torch.from_numpy(basis.encode(mouth_shapes(points))).to(device),

@@ -167,7 +167,7 @@ def _arrays(piece: Piece, settings: SampleSettings, random: np.random.Generator)
         "windows": voiced_windows(piece, times_s, settings, random),
         "points": piece.points[frames],
         "frames": frames,
-        "loudness": loudness(piece.speech, times_s + piece.offset_s),
+        "loudness": loudness(piece.speech, times_s - piece.offset_s),
     }
 
 

@@ -40,7 +40,7 @@ def voiced_windows(piece: Piece, times_s: Doubles, settings: SampleSettings, ran
     Returns:
         (T, voices, 12, 35).
     """
-    times_s = times_s + piece.offset_s
+    times_s = times_s - piece.offset_s
     voices = [speech_windows(piece.speech, times_s)]
     for _ in range(settings.voices - 1):
         speech = change_voice(piece.speech, settings, random)

@@ -153,7 +153,7 @@ def test_every_fifth_frame_at_25_a_second_of_a_faster_video(pieces):
 def test_sound_that_is_early_is_taken_where_the_lips_say_it(pieces, tmp_path):
     early = [replace(piece, offset_s=0.08) for piece in pieces[:1]]
     samples = collect(lambda: iter(early), tmp_path / "samples", PLAIN, 0, silent)
-    wanted = speech_windows(early[0].speech, early[0].times_s + 0.08)
+    wanted = speech_windows(early[0].speech, early[0].times_s - 0.08)
     assert np.allclose(samples.windows[:, 0], wanted, rtol=1e-3, atol=1e-2)
 
 
