@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,7 @@ from redub.options import (
     Device,
     FitOption,
     Force,
+    Gate,
     Generator,
     Identity,
     Output,
@@ -113,6 +115,7 @@ def dub(
     identity: Identity = None,
     adapt: AdaptOption = None,
     adapt_time: AdaptTime = None,
+    gate: Gate = False,
     plan: PlanOption = None,
     device: Device = "auto",
     config: ConfigOption = None,
@@ -129,9 +132,10 @@ def dub(
         result = redub(
             video, audio, generator,
             output=output, plan=plan, config=chosen, blend=blend, speaker=speaker, identity=identity or (),
-            device=device, force=force, tell=tell,
+            device=device, force=force, gate=gate, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
+    _pass(result, chosen, gate)
 
 
 @app.command()
@@ -175,6 +179,7 @@ def render(
     identity: Identity = None,
     adapt: AdaptOption = None,
     adapt_time: AdaptTime = None,
+    gate: Gate = False,
     device: Device = "auto",
     config: ConfigOption = None,
     settings: SetOption = None,
@@ -191,9 +196,10 @@ def render(
         result = run(
             Plan.load(plan), video, audio, generator,
             output=output, config=chosen, blend=blend, speaker=speaker, identity=identity or (), folder=plan,
-            device=device, force=force, tell=tell,
+            device=device, force=force, gate=gate, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
+    _pass(result, chosen, gate)
 
 
 @app.command()
@@ -288,7 +294,7 @@ def _top(ctx: typer.Context, version: Annotated[bool, typer.Option("--version", 
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 the user can repair it, 2 wrong usage or a bug, 130 stopped by Ctrl-C."""
+    """Run the command line: 0 done, 1 the user can repair it, 2 wrong usage or a bug, 3 not past the gate, 130 stopped by Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name must not end a run where the terminal cannot show it
@@ -356,6 +362,7 @@ def _report(result: Result, as_json: bool, quiet: bool) -> None:
                 "duration_s": float(result.duration),
                 "decision": result.decision,
                 "notices": list(result.notices),
+                "verdict": asdict(result.verdict) if result.verdict is not None else None,
             }
         )
         return
@@ -363,7 +370,20 @@ def _report(result: Result, as_json: bool, quiet: bool) -> None:
     if not quiet:
         typer.echo(f"{result.decision}.")
         typer.echo(f"{result.painted_frames} of {result.frames} frames painted.")
+        for line in result.verdict.told() if result.verdict is not None else ():
+            typer.echo(line)
         typer.echo(str(result.output))
+
+
+def _pass(result: Result, config: Config, gate: bool) -> None:
+    """With ``--gate``, end with 3 unless the result passes."""
+    if not gate:
+        return
+    failures = ("The result could not be judged.",) if result.verdict is None else result.verdict.failures(config.sync)
+    for failure in failures:
+        print(f"gate: {failure}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(3)
 
 
 def _print_notices(notices: Iterable[str], as_json: bool) -> None:

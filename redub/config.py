@@ -145,8 +145,10 @@ class EncodeConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncConfig:
-    """When the offset between lips and sound is sure enough to act on it."""
+    """How a result is judged, and when the offset between lips and sound is sure enough to act on it."""
 
+    judge: bool = True
+    """Tell after a run how the painted lips go with the new sound, and keep it beside the result."""
     max_spread_s: float = _up_to(1, 0.06)
     """Tracks that speak may differ by so much from their mean; beyond it they disagree, and nothing is repaired."""
     gate_offset_s: float = _up_to(1, 0.08)

@@ -70,11 +70,16 @@ def listen(
         return replace(plan, readings=(), network="", unheard=f"{error.message} {UNTOLD}")
     with sound:
         readings = read_tracks(plan, video, sound, model, config, tell)
-    return replace(plan, readings=readings, network=_name(model, weights), unheard="")
+    return replace(plan, readings=readings, network=network_name(model, weights), unheard="")
 
 
-def _name(model: SyncModel, weights: Path | None) -> str:
-    """Return a network's kind and the begin of its sha256."""
+def network_name(model: SyncModel, weights: Path | None = None) -> str:
+    """Return a network's kind and the begin of its sha256.
+
+    Args:
+        model: What was loaded.
+        weights: From where; None for the shipped one.
+    """
     from redub.speech import syncnet
     from redub.weights import find
 
@@ -107,7 +112,7 @@ def read_tracks(
     parts: dict[int, list[_Part]] = {track.id: [] for track in plan.tracks}
     for part in _compare(plan, video, sound, model, tell):
         parts[part.stretch.track].append(part)
-    curves = {number: _join(found) for number, found in parts.items()}
+    curves = {number: join([part.reading for part in found]) for number, found in parts.items()}
     usual = _usual_offset(list(curves.values()), config)
     return tuple(_reading(plan, track, curves[track.id], parts[track.id], usual, config) for track in plan.tracks)
 
@@ -135,24 +140,23 @@ class _Part:
     """(T,)."""
     reading: SyncReading
 
-    @property
-    def scored(self) -> int:
-        """Number of instants that were scored."""
-        return int(np.isfinite(self.reading.frame_confidence).sum())
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Curve:
-    """Distances over lags of a whole track, and what they say."""
+class Curve:
+    """What the distances over the lags say of several parts together."""
 
-    offset: float
-    """In frames at 25 Hz."""
+    offset_frames: float
+    """At 25 Hz; NaN where nothing was scored, as for the next two."""
     distance: float
+    """At the best lag."""
     median: float
+    """Over the lags."""
     scored: int
+    """How many instants were scored."""
 
     @property
     def confidence(self) -> float:
+        """By how much the best lag is better than the median one; 0 where nothing was scored."""
         return self.median - self.distance if self.scored else 0.0
 
 
@@ -221,24 +225,19 @@ def _loudness(sound: Speech) -> float:
     return float(np.quantile(level[level > -66.0], 0.95)) if (level > -66.0).any() else 0.0
 
 
-def _join(parts: Sequence[_Part]) -> _Curve:
-    """Join the distances of a track's parts, each by how much of it was scored."""
-    scored = [part for part in parts if part.scored]
-    if not scored:
-        return _Curve(offset=float("nan"), distance=float("nan"), median=float("nan"), scored=0)
-    if len(scored) == 1:
-        reading = scored[0].reading
-        return _Curve(
-            offset=reading.offset_frames, distance=reading.distance, median=reading.distance + reading.confidence, scored=scored[0].scored
-        )
-    curves = np.stack([part.reading.distances for part in scored])
-    weights = np.array([part.scored for part in scored])[:, None] * np.isfinite(curves)
-    mean = np.nansum(curves * weights, axis=0) / np.maximum(weights.sum(axis=0), 1)
-    mean[weights.sum(axis=0) == 0] = np.nan
+def join(readings: Sequence[SyncReading]) -> Curve:
+    """Join the distances that were read of several parts, each by how much of it was scored."""
+    counts = np.array([np.isfinite(reading.frame_confidence).sum() for reading in readings], np.float64)
+    if not counts.sum():
+        return Curve(offset_frames=float("nan"), distance=float("nan"), median=float("nan"), scored=0)
+    curves = np.stack([reading.distances for reading in readings]).astype(np.float64)
+    weights = counts[:, None] * np.isfinite(curves)
+    total = weights.sum(axis=0)
+    mean = np.where(total > 0, np.nansum(curves * weights, axis=0) / np.maximum(total, 1), np.nan)
     best = int(np.nanargmin(mean))
-    return _Curve(
-        offset=LAGS - best - parabola(mean, best), distance=float(mean[best]), median=float(np.nanmedian(mean)),
-        scored=sum(part.scored for part in scored),
+    return Curve(
+        offset_frames=LAGS - best - parabola(mean, best), distance=float(mean[best]), median=float(np.nanmedian(mean)),
+        scored=int(counts.sum()),
     )  # fmt: skip
 
 
@@ -251,17 +250,17 @@ def parabola(curve: Doubles, best: int) -> float:
     return 0.5 * (before - behind) / bend if bend > 0 else 0.0
 
 
-def _usual_offset(curves: Sequence[_Curve], config: SpeakerConfig) -> float:
+def _usual_offset(curves: Sequence[Curve], config: SpeakerConfig) -> float:
     """Return the offset of the tracks that are sure, the median by how sure and how long they are; NaN where none is."""
-    sure = sorted((one for one in curves if one.confidence >= config.min_confidence), key=lambda one: one.offset)
+    sure = sorted((one for one in curves if one.confidence >= config.min_confidence), key=lambda one: one.offset_frames)
     if not sure:
         return float("nan")
     weights = np.cumsum([one.confidence * one.scored for one in sure])
-    return sure[int(np.searchsorted(weights, weights[-1] / 2))].offset
+    return sure[int(np.searchsorted(weights, weights[-1] / 2))].offset_frames
 
 
-def _reading(plan: Plan, track: Track, curve: _Curve, parts: Sequence[_Part], usual: float, config: SpeakerConfig) -> Reading:
-    offset = curve.offset if curve.confidence >= config.min_confidence or not np.isfinite(usual) else usual
+def _reading(plan: Plan, track: Track, curve: Curve, parts: Sequence[_Part], usual: float, config: SpeakerConfig) -> Reading:
+    offset = curve.offset_frames if curve.confidence >= config.min_confidence or not np.isfinite(usual) else usual
     heard = sum(int(part.is_speech.sum()) for part in parts)
     confidence = np.full(len(track), np.nan, np.float32)
     for part in parts if np.isfinite(offset) and np.isfinite(curve.median) else ():
@@ -271,7 +270,7 @@ def _reading(plan: Plan, track: Track, curve: _Curve, parts: Sequence[_Part], us
         confidence[rows] = np.where(place >= 0, values[np.maximum(place, 0)], np.nan) if len(values) else np.nan
     return Reading(
         track=track.id,
-        offset_s=curve.offset / RATE_HZ,
+        offset_s=curve.offset_frames / RATE_HZ,
         distance=curve.distance,
         confidence=curve.confidence,
         coverage=min(1.0, curve.scored / heard) if heard else 0.0,

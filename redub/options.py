@@ -52,6 +52,10 @@ AdaptTime = Annotated[
     float | None,
     _Option("--adapt-time", metavar="SECONDS", help="Learn no longer than this for a person.", show_default="the generator's own"),
 ]
+Gate = Annotated[
+    bool,
+    _Option("--gate", help="Exit with 3 if lips and new sound of the result do not go together (see sync.* in [b]redub show config[/b])."),
+]
 PlanOption = Annotated[
     Path | None,
     _Option("--plan", metavar="FOLDER", help="The analysis to use; made there if missing.", show_default="VIDEO.redub beside the video"),

@@ -7,9 +7,11 @@ the next language.  Nothing else calls the stages.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ from redub.fit import fit_lengths
 from redub.hearing import listen
 from redub.media import SyntheticMark, VideoWriter, check_can_write, check_sound, open_speech, open_video
 from redub.media.place import check_target
-from redub.painting import Painter, mixed_passes
+from redub.painting import Painter, Shown, mixed_passes
 from redub.plan import Plan, fingerprint
 from redub.plugin import GeneratorInfo, Region, manager
 from redub.progress import Tell, silent
@@ -34,6 +36,7 @@ from redub.stages.speakers import choose_speakers
 from redub.stages.tracks import find_tracks
 from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills, remarks
 from redub.types import Blend
+from redub.verdict import Judge, Verdict, check_can_judge, keep_verdict, open_judge
 from redub.version import VERSION
 from redub.who import check_speaker, choose
 
@@ -55,6 +58,8 @@ class Result:
     """What was decided about the lengths of sound and video."""
     notices: tuple[str, ...]
     """What the user should know: conversions, tracks that could not be kept."""
+    verdict: Verdict | None = None
+    """How the painted lips go with the new sound; None where nothing could judge it."""
 
 
 def redub(
@@ -70,6 +75,7 @@ def redub(
     identity: Images = (),
     device: str = "auto",
     force: bool = False,
+    gate: bool = False,
     tell: Tell = silent,
 ) -> Result:
     """Give a video a new sound track and the mouth to go with it.
@@ -87,6 +93,7 @@ def redub(
             from the video: it is then their mouth that is painted.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
         force: Replace an output that exists.
+        gate: Fail at once where the result could not be judged.
         tell: Is told of the progress.
 
     Raises:
@@ -97,6 +104,8 @@ def redub(
     folder = Path(plan) if plan is not None else None
     # What is bound to fail must not cost an analysis first.
     _check_words(speaker, device)
+    if gate:
+        check_can_judge(config.sync)
     entry = manager.check_ready(generator, blend)
     if identity:
         check_takes_stills(entry.info)
@@ -114,7 +123,7 @@ def redub(
     result = render(
         found, video, audio, generator,
         output=output, config=config, blend=blend, speaker=speaker, identity=identity, folder=kept,
-        device=device, force=force, tell=tell,
+        device=device, force=force, gate=gate, tell=tell,
     )  # fmt: skip
     return replace(result, plan=kept, notices=(*notices, *result.notices))
 
@@ -209,6 +218,7 @@ def render(
     folder: Path | None = None,
     device: str = "auto",
     force: bool = False,
+    gate: bool = False,
     tell: Tell = silent,
 ) -> Result:
     """Execute a plan for one sound, streaming: memory does not grow with length.
@@ -219,6 +229,8 @@ def render(
     config = config or Config()
     video, audio = check_file(Path(video), "video"), check_file(Path(audio), "sound")
     _check_words(speaker, device)
+    if gate:
+        check_can_judge(config.sync)
     plan.check_source(video)
     target = _target(output, video, audio)
     entry = manager.find(generator)
@@ -252,16 +264,27 @@ def render(
             VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.stop, force=force)
         )
         painter = Painter(plan=plan, model=loaded, speech=speech, config=config, video=video, identity=stills, models=cast.model)
-        painted_frames = 0
-        for done, shown in enumerate(mixed_passes(line, reader, painter), 1):
-            writer.write(shown.frame, shown.time)
-            painted_frames += shown.is_painted
-            tell("paint", done, line.frames)
+        judge = open_judge(plan, speech, audio, config.sync, stack)
+        painted_frames = _write_all(mixed_passes(line, reader, painter), writer, judge, partial(tell, "paint"), line.frames)
         writer.finish()
+        verdict = judge.verdict() if judge is not None else None
+    notices += keep_verdict(verdict, target, config.sync)
     return Result(
-        output=target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration,
-        decision=line.decision, notices=tuple(dict.fromkeys((*notices, *speech.notices, *writer.notices))),
+        output=target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration, decision=line.decision,
+        notices=tuple(dict.fromkeys((*notices, *speech.notices, *writer.notices))), verdict=verdict,
     )  # fmt: skip
+
+
+def _write_all(frames: Iterable[Shown], writer: VideoWriter, judge: Judge | None, tell: Callable[[int, int], None], total: int) -> int:
+    """Write what is painted, and let it be judged; return how many frames were painted."""
+    painted_frames = 0
+    for done, shown in enumerate(frames, 1):
+        writer.write(shown.frame, shown.time)
+        if judge is not None:
+            judge.see(shown.frame, shown.time, is_painted=shown.is_painted)
+        painted_frames += shown.is_painted
+        tell(done, total)
+    return painted_frames
 
 
 def _check_words(speaker: str, device: str) -> None:
