@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,9 @@ class _Training:
             if normed is not None and self.base is not None:
                 self._calibrate(normed)
             critic = Critic().to(desk.device, memory_format=torch.channels_last) if recipe.loss.critic_weight else None  # type: ignore[call-overload]
-            return mouth_lesson(desk, Painter(parts.network, parts.teacher, normed, critic), parts.content), recipe.mouth
+            # The norms of a base are settled.
+            course = replace(recipe.mouth, settle=0.0) if self.base is not None else recipe.mouth
+            return mouth_lesson(desk, Painter(parts.network, parts.teacher, normed, critic), parts.content), course
         if stage == "ear":
             return ear_lesson(desk, parts.ear), recipe.ear
         if stage == "joint":
