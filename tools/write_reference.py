@@ -44,11 +44,11 @@ def command_page() -> str:
 
     from redub.cli import app
 
-    commands = ["", "analyse", "adapt", "render", "speak", "train", "pack", "show", "plugins", "demo", "doctor"]
+    commands = ["", "analyse", "adapt", "render", "speak", "sync", "train", "pack", "show", "plugins", "demo", "doctor"]
     lines = [
         "# The command line",
         "",
-        "Exit codes: 0 done, 1 something that you can repair, 2 wrong usage or a fault of redub, 130 stopped by Ctrl-C.",
+        "Exit codes: 0 done, 1 something that you can repair, 2 wrong usage or a fault of redub, 3 not past `--gate`, 130 stopped by Ctrl-C.",
     ]
     for command in commands:
         result = CliRunner().invoke(app, [*([command] if command else []), "--help"], prog_name="redub", env=PLAIN)
