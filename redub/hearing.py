@@ -20,18 +20,17 @@ import numpy as np
 from redub.config import SpeakerConfig
 from redub.errors import MediaError, WeightError
 from redub.faces.crop import take_crop
-from redub.media import Speech, open_speech, open_video
+from redub.media import Frame, Speech, check_sound, open_speech, open_video
 from redub.pieces import follow_course
 from redub.plan import Plan
 from redub.progress import Tell, silent
 from redub.speech.sync import LAGS, RATE_HZ, SyncReading, embed_track, load_sync, pair_distances
-from redub.speech.sync_features import SOUND_RATE_HZ, SPEECH_DB, decibels, instants, nearest
+from redub.speech.sync_features import CROP_PX, MOUTH, SOUND_RATE_HZ, SPEECH_DB, as_grey, decibels, instants, nearest
 from redub.types import Doubles, Floats, Reading, Speaking, Track
 
 if TYPE_CHECKING:
     from redub.speech.syncnet import SyncModel
 
-CROP_PX = 112
 PART_S = 30.0
 """Longer tracks are compared in parts of at most this length."""
 UNTOLD = "The speaker is taken to be the face that looks into the camera for longest."
@@ -62,6 +61,7 @@ def listen(
     if not config.listen:
         return replace(plan, readings=(), network="", unheard=f"Nothing listens (speakers.listen is off). {UNTOLD}")
     try:
+        check_sound(video)
         model = model or load_sync(weights)
         sound = open_speech(video, SOUND_RATE_HZ)
     except (WeightError, MediaError) as error:
@@ -173,11 +173,26 @@ def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, tell: Tel
             for look in live:
                 if frame.index in look.frames:
                     row = plan.crop(look.stretch.track).similarities[frame.index - plan.track(look.stretch.track).start]
-                    look.pictures.append(model.prepare(take_crop(frame, row, CROP_PX)[None])[0])
+                    look.pictures.append(take_mouth(frame, row, model))
             for look in [look for look in live if look.stretch.stop == frame.index + 1]:
                 live.remove(look)
                 yield _compared(plan, look, sound, model, loudest)
             tell("listen", frame.index + 1, total)
+
+
+def take_mouth(frame: Frame, similarity: Doubles, model: SyncModel) -> Any:
+    """Return what a network needs of one frame, as it prepares it.
+
+    Args:
+        frame: The upright frame.
+        similarity: (4,) row of a `CropPath`.
+        model: Our own network looks at the mouth alone, so no more than that is sampled.
+    """
+    from redub.speech.syncnet import OURS
+
+    if model.kind == OURS:
+        return as_grey(take_crop(frame, similarity, CROP_PX, MOUTH)[None])[0]
+    return model.prepare(take_crop(frame, similarity, CROP_PX)[None])[0]
 
 
 def _looks(plan: Plan, track: Track) -> Iterator[_Look]:

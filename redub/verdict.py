@@ -20,8 +20,7 @@ import numpy as np
 
 from redub.config import SyncConfig
 from redub.errors import ConfigError, MediaError, WeightError
-from redub.faces.crop import take_crop
-from redub.hearing import CROP_PX, Curve, join, network_name
+from redub.hearing import Curve, join, network_name, take_mouth
 from redub.media import Frame, Speech, open_speech
 from redub.media.place import Part
 from redub.plan import Plan
@@ -185,8 +184,7 @@ class Judge:
             self._read(run)
         elif middle + float(frame.duration) / 2 >= run.due_s:
             path = self._paths[track]
-            crop = take_crop(frame, path.similarities[frame.index - path.start], CROP_PX)
-            run.pictures.append(self._model.prepare(crop[None])[0])
+            run.pictures.append(take_mouth(frame, path.similarities[frame.index - path.start], self._model))
             run.times_s.append(middle)
             run.due_s = max(run.due_s + 1 / RATE_HZ, middle - 1 / RATE_HZ)
             if len(run.pictures) > WHOLE_S * RATE_HZ:

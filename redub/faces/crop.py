@@ -17,31 +17,37 @@ from redub.types import RGB, Doubles
 
 if TYPE_CHECKING:
     from redub.media import Frame
+    from redub.media.frame import IntBox
 
 
-def take_crop(frame: Frame, similarity: Doubles, size_px: int) -> RGB:
-    """Sample the canonical crop of one frame.
+def take_crop(frame: Frame, similarity: Doubles, size_px: int, box: IntBox | None = None) -> RGB:
+    """Sample the canonical crop of one frame, or a part of it.
 
     Args:
         frame: The upright frame.
         similarity: (4,) row of a `CropPath`.
-        size_px: Side of the crop.
+        size_px: Side of the whole crop.
+        box: Left, top, right, bottom of the part, in px of the crop; it costs what it holds.
 
     Returns:
-        (size_px, size_px, 3) RGB; what lies outside the frame repeats its border.
+        (size_px, size_px, 3) RGB, or the part; what lies outside the frame repeats its border.
     """
-    parts = [_sample(part.samples, part.frame_from_samples, similarity, size_px) for part in frame.components()]
+    box = box or (0, 0, size_px, size_px)
+    parts = [_sample(part.samples, part.frame_from_samples, similarity, size_px, box) for part in frame.components()]
     return frame.joined(parts)
 
 
-def _sample(samples: Any, frame_from_samples: Doubles, similarity: Doubles, size_px: int) -> Any:
-    """Sample the crop from one component, which may be coarser than the frame."""
+def _sample(samples: Any, frame_from_samples: Doubles, similarity: Doubles, size_px: int, box: IntBox) -> Any:
+    """Sample a part of the crop from one component, which may be coarser than the frame."""
     cv2 = load_cv()
     pitch = float(np.abs(frame_from_samples[0, :2]).max())
     fine = max(1, round(float(np.exp(similarity[0])) / size_px / pitch))
     matrix = crop_from_frame(similarity, size_px * fine) @ frame_from_samples
+    left, top, right, bottom = box
+    matrix[:, 2] -= np.array([left, top]) * fine
+    width, height = right - left, bottom - top
     # Where px are averaged anyway, the sharper and slower interpolation gains nothing.
     flags = cv2.INTER_LINEAR if fine > 1 else cv2.INTER_CUBIC
     picture = samples if samples.strides[1] == samples.itemsize and samples.strides[0] > 0 else np.ascontiguousarray(samples)
-    crop = cv2.warpAffine(picture, matrix, (size_px * fine, size_px * fine), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return cv2.resize(crop, (size_px, size_px), interpolation=cv2.INTER_AREA) if fine > 1 else crop
+    crop = cv2.warpAffine(picture, matrix, (width * fine, height * fine), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA) if fine > 1 else crop

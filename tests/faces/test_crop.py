@@ -73,3 +73,16 @@ def test_fine_stripes_become_gray_and_not_other_stripes():
     stripes[:, ::2] = 255
     crop = take_crop(as_frame(stripes, "rgb24"), np.array([np.log(160.0), 0.0, 20.0, 10.0]), 40)
     assert np.abs(crop.astype(int) - 127).max() < 20
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "rgb24"])
+@pytest.mark.parametrize("row", ROWS, ids=["small", "large"])
+def test_a_part_is_that_part_of_the_whole(row, pix_fmt):
+    frame = as_frame(scene() + 20 * np.sin(np.mgrid[:HEIGHT, :WIDTH].sum(axis=0) / 3)[..., None], pix_fmt)
+    for size_px, box in [(112, (24, 54, 88, 110)), (40, (0, 10, 40, 31))]:
+        whole = take_crop(frame, row, size_px).astype(int)
+        left, top, right, bottom = box
+        part = take_crop(frame, row, size_px, box)
+        assert part.shape == (bottom - top, right - left, 3)
+        # OpenCV's warp counts in 1/32 of a px from the corner.
+        assert np.abs(part - whole[top:bottom, left:right]).max() <= 4

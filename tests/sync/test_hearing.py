@@ -10,10 +10,14 @@ import pytest
 
 from redub import hearing
 from redub.config import SpeakerConfig
-from redub.hearing import listen
+from redub.faces.crop import take_crop
+from redub.hearing import listen, take_mouth
+from redub.media import open_video
 from redub.plan import Plan
 from redub.progress import Recorder
 from redub.speech.sync import LAGS
+from redub.speech.sync_layers import ClipSync
+from redub.speech.syncnet import OwnSync
 
 CONFIG = SpeakerConfig(min_confidence=0.4, min_frame_confidence=0.35)
 """For the simple network, whose distances are not those of the shipped one."""
@@ -120,3 +124,13 @@ def test_the_sound_is_searched_fifteen_frames_each_way(make_talk, face, network)
         (reading,) = listen(talk.plan, talk.video, CONFIG, model=network).readings
         assert reading.offset_s == pytest.approx(offset_s, abs=0.02)
         assert abs(reading.offset_s) * 25 <= LAGS
+
+
+def test_our_network_is_shown_the_mouth_it_would_cut_out_itself(make_talk, face):
+    talk = make_talk([face(speaks=[(0, 9)])], 1)
+    model = OwnSync(ClipSync(width=0.25, features=16))
+    row = talk.plan.crops[0].similarities[0]
+    with open_video(talk.video) as reader:
+        for frame in reader.read(0, 25):
+            own = model.prepare(take_crop(frame, row, 112)[None])[0].astype(int)
+            assert np.abs(take_mouth(frame, row, model) - own).max() <= 4
