@@ -313,7 +313,9 @@ def _blend_config(config: BlendConfig, mode: Blend, *, has_stills: bool) -> Blen
 
 def _no_face(plan: Plan, video: Path) -> NoFaceError:
     if plan.tracks:
-        return NoFaceError(f"The plan of {video.name} lets nobody speak.", "Choose with --speaker, or edit speaking in plan.json.")
+        why = ": no face goes with its sound" if plan.readings else ""
+        hint = "Name whom to paint:  --speaker left  (right, 3, face.jpg). How sure each face is, tells  redub sync VIDEO"
+        return NoFaceError(f"The plan of {video.name} lets nobody speak{why}.", hint)
     hint = "Smaller faces are found with  --set tracks.min_face_px=40 , shorter appearances with  --set tracks.min_length_s=0.1"
     return NoFaceError(f"No face was found in {video.name}.", f"{hint} ; analyse it anew with --force then.")
 
