@@ -10,8 +10,8 @@ from redub.speech.features import RATE_HZ, SPAN
 WEIGHTS = (
     WeightFile(
         name="speech2vid.safetensors",
-        sha256="a862cb3b4ed0decb88dadfd690aa8211697d3d82ecdb2207abf0f9cd6f6a5f17",
-        size_bytes=14268042,
+        sha256="50e8599d6f68a61e27c8705ecd1ab314ac11903b04efbc44b1faa350e1f06f23",
+        size_bytes=14268394,
         licence="CC-BY-4.0",
         source="redub's repository; trained on the GRID audiovisual sentence corpus (Cooke, Barker, Cunningham, Shao 2006)",
         package="redub_speech2vid",
