@@ -95,9 +95,13 @@ class ClipSync(nn.Module):
         """Of the similarities in training; the logarithm of 10."""
 
     def embed_faces(self, mouths: Tensor) -> Tensor:
-        """(B, T+4, 56, 64) grey 0..255 -> (B, T, features) for the instants in the middles of five pictures; see `centred`."""
-        batch, frames = mouths.shape[:2]
-        stacks = evened(mouths.float()).unfold(1, STACK, 1).movedim(-1, 2).flatten(0, 1)  # B*(T+2), 3, 56, 64
+        """(B, T+4, 56, 64) grey 0..255 -> (B, T, features), as `embed_changes` of a clip's `changes`."""
+        return self.embed_changes(changes(mouths))
+
+    def embed_changes(self, pictures: Tensor) -> Tensor:
+        """(B, T+4, 56, 64) from `changes` -> (B, T, features) for the instants in the middles of five pictures; see `centred`."""
+        batch, frames = pictures.shape[:2]
+        stacks = pictures.unfold(1, STACK, 1).movedim(-1, 2).flatten(0, 1)  # B*(T+2), 3, 56, 64
         maps = self.face(stacks.contiguous(memory_format=torch.channels_last))
         found = maps.flatten(1).view(batch, frames - STACK + 1, -1).transpose(1, 2)
         return self._finish(self.face_time, found)
@@ -132,6 +136,17 @@ def evened(pictures: Tensor) -> Tensor:
     return (pictures - mean) / (spread + CONTRAST_FLOOR)
 
 
+def changes(mouths: Tensor, reach: int | None = None) -> Tensor:
+    """Return how pictures differ from what is steady in them: (B, T, H, W) grey 0..255 -> (B, T, H, W).
+
+    Args:
+        mouths: Consecutive pictures of one face in each row.
+        reach: As in `centred`.
+    """
+    pictures = evened(mouths.float())
+    return pictures - _steady(pictures, reach)
+
+
 def centred(embeddings: Tensor, reach: int | None = None) -> Tensor:
     """Take off what is steady over time, and bring the rest to length one: (B, T, F) -> (B, T, F).
 
@@ -142,15 +157,19 @@ def centred(embeddings: Tensor, reach: int | None = None) -> Tensor:
         embeddings: Of consecutive instants.
         reach: The mean of so many instants before and behind each is taken off; None takes that of all.
     """
-    count = embeddings.shape[1]
+    return F.normalize(embeddings - _steady(embeddings, reach), dim=-1)
+
+
+def _steady(values: Tensor, reach: int | None) -> Tensor:
+    """Return the mean over the second axis, or that of each place's neighbours."""
+    count = values.shape[1]
     if reach is None or count <= reach:
-        mean = embeddings.mean(1, keepdim=True)
-    else:
-        total = F.pad(embeddings.double().cumsum(1), (0, 0, 1, 0))
-        place = torch.arange(count, device=embeddings.device)
-        first, last = (place - reach).clamp(min=0), (place + reach + 1).clamp(max=count)
-        mean = ((total[:, last] - total[:, first]) / (last - first)[:, None]).float()
-    return F.normalize(embeddings - mean, dim=-1)
+        return values.mean(1, keepdim=True)
+    total = torch.cat([torch.zeros_like(values[:, :1], dtype=torch.float64), values.cumsum(1, dtype=torch.float64)], 1)
+    place = torch.arange(count, device=values.device)
+    first, last = (place - reach).clamp(min=0), (place + reach + 1).clamp(max=count)
+    sizes = (last - first).view(-1, *[1] * (values.dim() - 2))
+    return ((total[:, last] - total[:, first]) / sizes).to(values.dtype)
 
 
 def _block(convolution: nn.Conv2d | nn.Conv3d, *pool: nn.Module) -> nn.Sequential:

@@ -24,7 +24,7 @@ from redub.errors import RedubError, ShapeError, WeightError
 from redub.files import check_file
 from redub.media.place import Part
 from redub.speech.sync_features import MOUTH_SIZE, as_grey, mfcc_windows, sound_windows, take_mouths
-from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred
+from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred, changes
 from redub.types import RGB, Doubles, Floats
 from redub.weights import WeightFile, find
 
@@ -33,8 +33,8 @@ SHIPPED: WeightFile | None = None
 PUBLISHED_PX = 224
 BLOCK = 64
 """Instants that are embedded at a time."""
-CENTRED_OVER = 37
-"""Instants before and behind over which a mean is taken off our embeddings: three seconds in all."""
+STEADY_OVER = 37
+"""Instants before and behind whose mean is taken off our pictures and embeddings: three seconds in all."""
 PARTS = {"netcnnaud": "sound", "netcnnlip": "face", "netfcaud": "sound_head", "netfclip": "face_head"}
 """What the published file calls the four parts of `SyncNet`."""
 PLACES = {"sound": (0, 4, 8, 11, 14, 18), "face": (0, 4, 8, 11, 14, 18)}
@@ -57,8 +57,8 @@ class SyncModel(ABC):
         """Embed the sound around each instant: (N,) mono at 16 kHz, (T,) -> (T, D)."""
 
     @abstractmethod
-    def _embed(self, block: Tensor) -> Tensor:
-        """Embed prepared pictures: (T+4, ...) -> (T, D)."""
+    def _embed(self, pictures: RGB, first: int, last: int) -> Tensor:
+        """Embed prepared pictures from one to before another: their number less four -> (T, D)."""
 
     @torch.inference_mode()
     def embed_faces(self, crops: RGB) -> Floats:
@@ -67,10 +67,7 @@ class SyncModel(ABC):
         reach, count = self.reach_frames, len(pictures) - FRAMES + 1
         if count < 1:
             return np.full((len(pictures), 1), np.nan, np.float32)
-        blocks = [
-            self._embed(torch.from_numpy(pictures[first : min(first + BLOCK, count) + FRAMES - 1])).float()
-            for first in range(0, count, BLOCK)
-        ]
+        blocks = [self._embed(pictures, first, min(first + BLOCK, count) + FRAMES - 1) for first in range(0, count, BLOCK)]
         return np.pad(self._finish(torch.cat(blocks)), ((reach, reach), (0, 0)), constant_values=np.nan)
 
     def _finish(self, embeddings: Tensor) -> Floats:
@@ -81,7 +78,7 @@ class SyncModel(ABC):
 class OwnSync(SyncModel):
     """Our network.  It reads the canonical crop of 112 px.
 
-    What is steady over three seconds is taken off its embeddings, so the pictures and the sound of a track are to be given
+    What is steady over three seconds is taken off its pictures and embeddings, so the pictures and the sound of a track are to be given
     together.  They have length one, so distances lie between 0 and 2; those of what has nothing in common are about 1.4.
     """
 
@@ -100,11 +97,14 @@ class OwnSync(SyncModel):
         found = [self.network.embed_sounds(block)[:, 0] for block in torch.split(windows, 4 * BLOCK)]
         return self._finish(torch.cat(found)) if len(times_s) else np.zeros((0, 1), np.float32)
 
-    def _embed(self, block: Tensor) -> Tensor:
-        return self.network.embed_faces(block[None])[0]
+    def _embed(self, pictures: RGB, first: int, last: int) -> Tensor:
+        # What is steady is seen in the pictures around a block too, so that nothing depends on where blocks are cut.
+        start = max(first - STEADY_OVER, 0)
+        around = torch.from_numpy(pictures[start : last + STEADY_OVER])[None]
+        return self.network.embed_changes(changes(around, STEADY_OVER)[:, first - start : last - start])[0]
 
     def _finish(self, embeddings: Tensor) -> Floats:
-        return np.asarray(centred(embeddings[None], CENTRED_OVER)[0].numpy(), np.float32)
+        return np.asarray(centred(embeddings[None], STEADY_OVER)[0].numpy(), np.float32)
 
 
 class PublishedSync(SyncModel):
@@ -135,9 +135,9 @@ class PublishedSync(SyncModel):
         found = [self.network.embed_sound(block).numpy() for block in torch.split(torch.from_numpy(windows), BLOCK)]
         return np.concatenate(found) if len(windows) else np.zeros((0, 1), np.float32)
 
-    def _embed(self, block: Tensor) -> Tensor:
+    def _embed(self, pictures: RGB, first: int, last: int) -> Tensor:
         # The network was trained on BGR in 0..255.
-        planes = block.flip(-1).movedim(3, 0).float()  # 3, T+4, 224, 224
+        planes = torch.from_numpy(pictures[first:last]).flip(-1).movedim(3, 0).float()  # 3, T+4, 224, 224
         windows = planes.unfold(1, FRAMES, 1).movedim(1, 0).movedim(-1, 2)  # T, 3, 5, 224, 224
         return torch.cat([self.network.embed_face(part) for part in torch.split(windows, 8)])
 

@@ -19,8 +19,8 @@ from redub.speech.retrieval import FRAMES, retrieve_all
 from redub.speech.sync import LAGS, RATE_HZ, SyncSeries
 from redub.speech.sync_features import levelled
 from redub.speech.sync_layers import FRAMES as WINDOW
-from redub.speech.sync_layers import ClipSync, centred
-from redub.speech.syncnet import CENTRED_OVER
+from redub.speech.sync_layers import ClipSync, centred, changes
+from redub.speech.syncnet import STEADY_OVER
 from redub.training.course import autocast, chance
 from redub.training.loop import Lesson, Look
 from redub.training.sync.changes import changed_bands, changed_mouths, plain_mouths
@@ -99,8 +99,8 @@ def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Rec
     mouths = torch.from_numpy(plain_mouths(samples.mouths[rows]))[None].to(device)
     bands = levelled(samples.bands[one.columns(0, count)].astype(np.float32))
     with torch.no_grad(), autocast(device, recipe.precision):
-        found = network.embed_faces(mouths), network.embed_sounds(torch.from_numpy(bands.T[None].copy()).to(device))
-    faces, sounds = (centred(one, CENTRED_OVER)[0].cpu().numpy() for one in found)
+        found = network.embed_changes(changes(mouths, STEADY_OVER)), network.embed_sounds(torch.from_numpy(bands.T[None].copy()).to(device))
+    faces, sounds = (centred(one, STEADY_OVER)[0].cpu().numpy() for one in found)
     return SyncSeries(
         times_s=np.arange(count) / RATE_HZ,
         faces=np.pad(faces, ((REACH, REACH), (0, 0)), constant_values=np.nan),
