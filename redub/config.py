@@ -11,6 +11,7 @@ import sys
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
+from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -57,11 +58,15 @@ class SpeakerConfig:
 
     listen: bool = True
     """Compare lips and sound; otherwise, or where that cannot be, the face that looks into the camera for longest is taken."""
-    min_confidence: float = _up_to(50, 0.1)
+    min_confidence: float = _up_to(50, 0.12)
     """A track may speak if its lips suit the sound by so much more at their best offset than at others."""
-    min_frame_confidence: float = _up_to(50, 0.05)
-    """And it does speak while this is so around a frame; below, somebody else is heard."""
-    window_s: float = _up_to(10, 1.0)
+    chance: float = _up_to(50, 0.35)
+    """And by more than chance does: chance suits a second of speech by so much, and n seconds by so much over the root of n."""
+    usual_offset_s: float = _up_to(1, 0.12)
+    """Three quarters of that will do where the offset is no larger than this: chance is seldom so lucky."""
+    min_frame_confidence: float = _up_to(50, 0.12)
+    """And it does speak while lips and sound suit each other by this around a frame; below, somebody else is heard."""
+    window_s: float = _up_to(10, 2.0)
     """Length of what counts as around a frame."""
     min_stretch_s: float = _up_to(60, 1.0)
     """Whoever speaks or is silent for less than this goes on as before."""
@@ -69,6 +74,13 @@ class SpeakerConfig:
     """A track with less speech than this cannot be judged: it is taken as most of the video is."""
     max_yaw: float = _up_to(2, 0.35)
     """While nothing listens, a face counts as frontal if the nose is off the eyes' middle by less than this share of their distance."""
+
+    def is_sure(self, confidence: float, offset_s: float, scored_s: float) -> bool:
+        """Say whether lips go with a sound, as far as so many seconds of it tell."""
+        if not scored_s > 0 or not isfinite(offset_s):
+            return False
+        share = 0.75 if abs(offset_s) <= self.usual_offset_s else 1.0
+        return confidence >= max(self.min_confidence, share * self.chance / sqrt(scored_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

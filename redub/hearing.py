@@ -159,6 +159,10 @@ class Curve:
         """By how much the best lag is better than the median one; 0 where nothing was scored."""
         return self.median - self.distance if self.scored else 0.0
 
+    def is_sure(self, config: SpeakerConfig) -> bool:
+        """Say whether lips go with the sound."""
+        return config.is_sure(self.confidence, self.offset_frames / RATE_HZ, self.scored / RATE_HZ)
+
 
 def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, tell: Tell) -> Iterator[_Part]:
     """Yield the compared parts of all tracks, in the order in which they end."""
@@ -267,7 +271,7 @@ def parabola(curve: Doubles, best: int) -> float:
 
 def _usual_offset(curves: Sequence[Curve], config: SpeakerConfig) -> float:
     """Return the offset of the tracks that are sure, the median by how sure and how long they are; NaN where none is."""
-    sure = sorted((one for one in curves if one.confidence >= config.min_confidence), key=lambda one: one.offset_frames)
+    sure = sorted((one for one in curves if one.is_sure(config)), key=lambda one: one.offset_frames)
     if not sure:
         return float("nan")
     weights = np.cumsum([one.confidence * one.scored for one in sure])
@@ -275,7 +279,7 @@ def _usual_offset(curves: Sequence[Curve], config: SpeakerConfig) -> float:
 
 
 def _reading(plan: Plan, track: Track, curve: Curve, parts: Sequence[_Part], usual: float, config: SpeakerConfig) -> Reading:
-    offset = curve.offset_frames if curve.confidence >= config.min_confidence or not np.isfinite(usual) else usual
+    offset = curve.offset_frames if curve.is_sure(config) or not np.isfinite(usual) else usual
     heard = sum(int(part.is_speech.sum()) for part in parts)
     confidence = np.full(len(track), np.nan, np.float32)
     for part in parts if np.isfinite(offset) and np.isfinite(curve.median) else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any
 
@@ -71,12 +71,12 @@ def find_offset(plan: Plan, config: Config) -> float:
         RedubError: No track that speaks is sure enough, or those that are disagree.
     """
     speaking = {one.track for one in plan.speaking}
-    sure = [one for one in plan.readings if one.track in speaking and one.confidence >= config.speakers.min_confidence]
+    sure = [one for one in plan.readings if one.track in speaking and _is_sure(one, config.speakers)]
     if not sure:
         raise RedubError(
             f"Nobody in {plan.source.name} goes with its sound clearly enough to say by how much that is off.",
             "Look at the confidence of each track with  redub sync VIDEO ; name whoever speaks with --speaker, or ask for less with"
-            f"  --set speakers.min_confidence={config.speakers.min_confidence / 2:g}",
+            f"  --set speakers.chance={config.speakers.chance / 2:g}",
         )
     offsets = np.array([one.offset_s for one in sure])
     weights = np.array([one.confidence * max(1, scored(one)) for one in sure])
@@ -101,8 +101,9 @@ def track_offset(plan: Plan, number: int) -> float:
     Returns:
         The track's own offset if it is sure of it, else that of the tracks that are, their median; 0 where none is.
     """
-    least = float(plan.settings.get("speakers", {}).get("min_confidence", SpeakerConfig().min_confidence))
-    sure = {one.track: one.offset_s for one in plan.readings if one.confidence >= least and isfinite(one.offset_s)}
+    known = {one.name for one in fields(SpeakerConfig)}
+    config = SpeakerConfig(**{name: value for name, value in plan.settings.get("speakers", {}).items() if name in known})
+    sure = {one.track: one.offset_s for one in plan.readings if _is_sure(one, config)}
     return float(sure.get(number, np.median(list(sure.values())) if sure else 0.0))
 
 
@@ -117,6 +118,10 @@ def told(offset_s: float) -> str:
     if abs(offset_s) < 0.5 / RATE_HZ:
         return f"Lips and sound go together to within half a frame ({offset_s:+.3f} s)"
     return f"The sound is {abs(offset_s):.3f} s ({frames}) {'early' if offset_s > 0 else 'late'}"
+
+
+def _is_sure(reading: Reading, config: SpeakerConfig) -> bool:
+    return config.is_sure(reading.confidence, reading.offset_s, reading.scored_s)
 
 
 def _number(value: float) -> float | None:

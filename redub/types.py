@@ -99,6 +99,11 @@ class Reading:
     frame_confidence: Floats
     """(T,) the same for each frame of the track, at the offset that the video has there; NaN where it was not scored."""
 
+    @property
+    def scored_s(self) -> float:
+        """How much speech was scored."""
+        return self.coverage * self.heard_s
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CropPath:

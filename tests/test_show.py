@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from redub import draw, show
-from redub.config import Config
+from redub.config import Config, SpeakerConfig
 from redub.draw import lanes, paper, sheet
 from redub.errors import PlanError, PluginError
 from redub.faces.canonical import CANONICAL_FACE
@@ -323,7 +323,9 @@ def test_the_timeline_says_where_lips_go_with_the_sound(tmp_path):
     plan = replace(make_plan([track], [Speaking(track=1, start=0, stop=110)]), readings=(heard(track, confidence),))
     drawn = pixels(draw.timeline(plan, tmp_path / "t.png"))
     left, scale = lanes.LABEL_PX, (lanes.WIDTH_PX - lanes.LABEL_PX - 20) / 200
+    # Around a frame reaches so far.
+    half = SpeakerConfig().window_s * RATE / 2 + 2
     for colour, first, last in ((lanes.SUITS, 0, 80), (lanes.SUITS_NOT, 140, 200)):
         columns = np.flatnonzero(is_colour(drawn[:, left:], colour, 12).sum(axis=0) >= 3)
-        assert columns.min() / scale == pytest.approx(first, abs=14)
-        assert columns.max() / scale == pytest.approx(last, abs=14)
+        assert columns.min() / scale == pytest.approx(first, abs=half)
+        assert columns.max() / scale == pytest.approx(last, abs=half)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby, pairwise
+from math import sqrt
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from redub.types import Doubles, Floats, Ints, Reading, Shot, Speaking, Track
 
 NOBODY, UNKNOWN = -1, -2
 """Beside the places of tracks in a list: somebody is heard who is not seen, and nobody is heard."""
+WHILE_S = 3.0
+"""A track that is not sure as a whole may speak for a while at a time."""
 LEAST_HEARD_S = 0.3
 """Where less speech than this is heard, there is nobody to be found."""
 
@@ -69,6 +72,7 @@ class _Pace:
     """The settings, in frames."""
 
     config: SpeakerConfig
+    rate: float
     window: int
     least: int
     scored: float
@@ -77,9 +81,22 @@ class _Pace:
     def of(cls, config: SpeakerConfig, frame_rate: Fraction) -> _Pace:
         rate = float(frame_rate)
         return cls(
-            config=config, window=max(1, round(config.window_s * rate)), least=max(1, round(config.min_stretch_s * rate)),
+            config=config, rate=rate, window=max(1, round(config.window_s * rate)), least=max(1, round(config.min_stretch_s * rate)),
             scored=config.min_scored_s * rate,
         )  # fmt: skip
+
+    @property
+    def while_frames(self) -> int:
+        return max(1, round(WHILE_S * self.rate))
+
+    @property
+    def least_while(self) -> float:
+        """Confidence over a while that is more than chance at a given offset."""
+        return max(self.config.min_frame_confidence, 0.75 * self.config.chance / sqrt(WHILE_S))
+
+    def is_sure(self, reading: Reading) -> bool:
+        """Say whether a track goes with the sound as a whole."""
+        return self.config.is_sure(reading.confidence, reading.offset_s, reading.scored_s)
 
     def is_judged(self, reading: Reading) -> bool:
         """Say whether there is enough of a track to judge it."""
@@ -92,6 +109,8 @@ def label_shot(shot: Shot, tracks: Sequence[Track], readings: Mapping[int, Readi
     Returns:
         (T,) places in ``tracks``, or `NOBODY` where somebody is heard whom no track suits, or `UNKNOWN` where nobody is.
     """
+    # Where any track of the video is sure, those that are not are read at its offset, and chance had no choice there.
+    has_usual = any(pace.is_sure(reading) for reading in readings.values())
     best = np.full(len(shot), -np.inf)
     labels = np.full(len(shot), UNKNOWN)
     for place, track in enumerate(tracks):
@@ -101,9 +120,10 @@ def label_shot(shot: Shot, tracks: Sequence[Track], readings: Mapping[int, Readi
         rows = slice(track.start - shot.start, track.stop - shot.start)
         around = mean_around(reading.frame_confidence, pace.window)
         labels[rows] = np.where(np.isfinite(around) & (labels[rows] == UNKNOWN), NOBODY, labels[rows])
-        is_sure = (around >= pace.config.min_frame_confidence) & (reading.confidence >= pace.config.min_confidence)
-        # Of two that suit, the one that suits the whole time goes before one that happens to suit just now.
-        worth = np.where(is_sure, around + reading.confidence, -np.inf)
+        may_speak = pace.is_sure(reading) or (has_usual & (mean_around(reading.frame_confidence, pace.while_frames) >= pace.least_while))
+        # Of two that suit now, the one that suits the whole time goes first; but the longer that is, the less it says of now.
+        bonus = reading.confidence * min(1.0, pace.config.window_s / max(reading.scored_s, 1e-9))
+        worth = np.where(may_speak & (around >= pace.config.min_frame_confidence), around + bonus, -np.inf)
         labels[rows] = np.where(worth > best[rows], place, labels[rows])
         best[rows] = np.maximum(best[rows], worth)
     return labels

@@ -76,7 +76,7 @@ def reading(number: int, confidence, *, offset_s: float = 0.0, heard_s: float = 
     )  # fmt: skip
 
 
-SURE = SpeakerConfig(min_confidence=0.4, min_frame_confidence=0.3, window_s=0.4, min_stretch_s=1.0, min_scored_s=0.8)
+SURE = SpeakerConfig(min_confidence=0.4, chance=0.3, min_frame_confidence=0.3, window_s=0.4, min_stretch_s=1.0, min_scored_s=0.8)
 NAN = float("nan")
 
 

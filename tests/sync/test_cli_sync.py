@@ -20,9 +20,10 @@ from redub.speech.sync_layers import ClipSync
 from redub.speech.syncnet import write_own
 from redub.stages.speakers import choose_speakers
 
-SURE = SpeakerConfig(min_confidence=0.4, min_frame_confidence=0.35)
+SURE = SpeakerConfig(min_confidence=0.4, chance=0.0, min_frame_confidence=0.35, window_s=1.0)
 CONFIG = replace(Config(), speakers=SURE)
-SETTINGS = ("--set", "speakers.min_confidence=0.4", "--set", "speakers.min_frame_confidence=0.35")
+SETTINGS = ("min_confidence=0.4", "chance=0.0", "min_frame_confidence=0.35", "window_s=1.0")
+SETTINGS = tuple(word for one in SETTINGS for word in ("--set", f"speakers.{one}"))
 
 
 def run(*arguments: object):

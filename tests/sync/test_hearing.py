@@ -19,7 +19,7 @@ from redub.speech.sync import LAGS
 from redub.speech.sync_layers import ClipSync
 from redub.speech.syncnet import OwnSync
 
-CONFIG = SpeakerConfig(min_confidence=0.4, min_frame_confidence=0.35)
+CONFIG = SpeakerConfig(min_confidence=0.4, chance=0.0, min_frame_confidence=0.35, window_s=1.0)
 """For the simple network, whose distances are not those of the shipped one."""
 
 

@@ -16,7 +16,7 @@ from redub.pieces import take_piece
 from redub.speech.lips import loudness
 from redub.types import Speaking
 
-SURE = SpeakerConfig(min_confidence=0.4, min_frame_confidence=0.35)
+SURE = SpeakerConfig(min_confidence=0.4, chance=0.0, min_frame_confidence=0.35, window_s=1.0)
 
 
 def offsets_of(plan, *rows):

@@ -18,7 +18,7 @@ from redub.stages.speakers import choose_speakers
 from redub.types import Speaking
 from redub.verdict import Fit, Judge, ShotVerdict, Verdict, beside, keep_verdict
 
-SURE = SpeakerConfig(min_confidence=0.4, min_frame_confidence=0.35)
+SURE = SpeakerConfig(min_confidence=0.4, chance=0.0, min_frame_confidence=0.35, window_s=1.0)
 GATE = SyncConfig(gate_confidence=0.5, gate_offset_s=0.06)
 
 
