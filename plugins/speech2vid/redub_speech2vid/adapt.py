@@ -31,6 +31,7 @@ from redub_speech2vid.lessons import Painter, Teacher
 from redub_speech2vid.losses import focus_map, gradient_loss, image_loss
 from redub_speech2vid.model import OUTPUT_PX, STILLS, Identity, Speech2Vid
 from redub_speech2vid.register import registered
+from redub_speech2vid.voices import room_windows
 from redub_speech2vid.weights import TEACHER, network_from
 
 STEPS, BATCH = 300, 12
@@ -40,7 +41,9 @@ SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Percentiles of mouth openness that the stills show."""
 EVENLY = 0.5
 """Share of what is painted that is drawn evenly over how far the mouth is open."""
-LEAST_FRAMES = 2 * STILLS
+LEAST_S, LEAST_FRAMES = 4.0, 2 * STILLS
+"""From less footage it cannot be told how the mouth rests and how far it opens, and what is learnt is worse than nothing."""
+QUIET_ROWS = 128
 
 
 def adapt(request: AdaptRequest) -> Adapted:
@@ -56,7 +59,8 @@ def adapt(request: AdaptRequest) -> Adapted:
         return Adapted(before=0.0, after=0.0, remark="These weights were trained without a teacher, which adapting needs.")
     learnt_from = [piece for piece in request.pieces if not piece.is_held_out]
     held_out = [piece for piece in request.pieces if piece.is_held_out]
-    if sum(len(piece.crops) for piece in learnt_from) < LEAST_FRAMES or not held_out:
+    seconds = sum(float(piece.times_s[-1] - piece.times_s[0]) for piece in request.pieces if len(piece.times_s))
+    if sum(len(piece.crops) for piece in learnt_from) < LEAST_FRAMES or not held_out or seconds < LEAST_S:
         return Adapted(before=0.0, after=0.0, remark="There is too little footage of this person to learn from.")
     network = network_from(tensors, metadata).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     footage = _prepare(request.pieces, Basis(vectors=teaching["basis"].numpy(), scale=float(teaching["scale"])), device)
@@ -167,7 +171,10 @@ def _tuned_ear(network: Speech2Vid, teaching: dict[str, Tensor], footage: _Foota
     with torch.inference_mode():
         hidden = torch.cat([network.audio.hidden(part).flatten(1) for part in torch.split(footage.windows, 256)]).cpu()
     rows = torch.from_numpy(footage.learn)
-    head = attune(head, hidden[rows], footage.codes.cpu()[rows])
+    rooms = np.concatenate([np.zeros((QUIET_ROWS // 4, 12, 35), np.float32), room_windows(QUIET_ROWS, np.random.default_rng(0))])
+    with torch.inference_mode():
+        quiet = network.audio.hidden(torch.from_numpy(rooms)[:, None].to(footage.device)).flatten(1).cpu()
+    head = attune(head, hidden[rows], footage.codes.cpu()[rows], quiet)
     weight = teaching["fc.weight"]
     return {
         "audio.fc7.0.weight": (weight @ head.weight)[:, :, None, None],

@@ -63,7 +63,7 @@ def adapt(base: Path, output: Path, monkeypatch, pieces=None, steps=10, **more):
     monkeypatch.setattr(adapting, "BATCH", 4)
     # A small network that has learnt nothing has a long way to go.
     monkeypatch.setattr(adapting, "RATE", 1e-2)
-    pieces = pieces or [a_piece(40, is_held_out=False, seed=1), a_piece(20, is_held_out=True, seed=2)]
+    pieces = pieces or [a_piece(80, is_held_out=False, seed=1), a_piece(40, is_held_out=True, seed=2)]
     return adapting.adapt(AdaptRequest(pieces=pieces, mode=Blend.POISSON, weights={"base": base}, output=output, **more))
 
 
@@ -98,8 +98,8 @@ def test_the_same_footage_gives_the_same_weights(base, tmp_path, monkeypatch):
 
 
 def test_what_is_held_out_is_not_learnt_from(base, tmp_path, monkeypatch):
-    learnt = a_piece(40, is_held_out=False, seed=1)
-    dark = a_piece(20, is_held_out=True, seed=2)
+    learnt = a_piece(80, is_held_out=False, seed=1)
+    dark = a_piece(40, is_held_out=True, seed=2)
     light = Piece(
         name="l", speaker="ann", is_held_out=True, crops=255 - dark.crops, points=dark.points, times_s=dark.times_s, speech=dark.speech
     )  # fmt: skip
@@ -116,7 +116,7 @@ def test_a_limit_of_time_ends_it_early(base, tmp_path, monkeypatch):
     assert (tmp_path / "a.safetensors").exists()
 
 
-@pytest.mark.parametrize("frames", [(5, 20), (40, 0)])
+@pytest.mark.parametrize("frames", [(5, 120), (120, 0), (50, 30)])
 def test_too_little_footage_is_a_remark(base, tmp_path, monkeypatch, frames):
     pieces = [a_piece(count, is_held_out=held, seed=1) for count, held in zip(frames, (False, True), strict=True) if count]
     assert "too little" in adapt(base, tmp_path / "a.safetensors", monkeypatch, pieces=pieces).remark
