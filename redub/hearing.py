@@ -19,13 +19,13 @@ import numpy as np
 
 from redub.config import SpeakerConfig
 from redub.errors import MediaError, WeightError
-from redub.faces.crop import take_crop
+from redub.faces.crop import take_crop, take_luma
 from redub.media import Frame, Speech, check_sound, open_speech, open_video
 from redub.pieces import follow_course
 from redub.plan import Plan
 from redub.progress import Tell, silent
 from redub.speech.sync import LAGS, RATE_HZ, SyncReading, embed_track, load_sync, pair_distances
-from redub.speech.sync_features import CROP_PX, MOUTH, SOUND_RATE_HZ, SPEECH_DB, as_grey, decibels, instants, nearest
+from redub.speech.sync_features import CROP_PX, MOUTH, SOUND_RATE_HZ, SPEECH_DB, decibels, instants, nearest
 from redub.types import Doubles, Floats, Reading, Speaking, Track
 
 if TYPE_CHECKING:
@@ -190,12 +190,12 @@ def take_mouth(frame: Frame, similarity: Doubles, model: SyncModel) -> Any:
     Args:
         frame: The upright frame.
         similarity: (4,) row of a `CropPath`.
-        model: Our own network looks at the mouth alone, so no more than that is sampled.
+        model: Our own network looks at the mouth in grey, so no more than that is sampled.
     """
     from redub.speech.syncnet import OURS
 
     if model.kind == OURS:
-        return as_grey(take_crop(frame, similarity, CROP_PX, MOUTH)[None])[0]
+        return take_luma(frame, similarity, CROP_PX, MOUTH)
     return model.prepare(take_crop(frame, similarity, CROP_PX)[None])[0]
 
 

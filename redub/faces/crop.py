@@ -15,7 +15,11 @@ from redub.faces.cv import load_cv
 from redub.faces.geometry import crop_from_frame
 from redub.types import RGB, Doubles
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from redub.media import Frame
     from redub.media.frame import IntBox
 
@@ -35,6 +39,18 @@ def take_crop(frame: Frame, similarity: Doubles, size_px: int, box: IntBox | Non
     box = box or (0, 0, size_px, size_px)
     parts = [_sample(part.samples, part.frame_from_samples, similarity, size_px, box) for part in frame.components()]
     return frame.joined(parts)
+
+
+def take_luma(frame: Frame, similarity: Doubles, size_px: int, box: IntBox) -> NDArray[np.uint8]:
+    """Sample the luma of a part of the canonical crop: (h, w) in 0..255.
+
+    A third of the cost of `take_crop`.  Its colours weigh as the video's own standard has it.
+    """
+    luma = frame.luma()
+    if luma is None:
+        grey: NDArray[np.uint8] = np.rint(take_crop(frame, similarity, size_px, box).astype(np.float32) @ LUMA).astype(np.uint8)
+        return grey
+    return frame.seen(_sample(luma.samples, luma.frame_from_samples, similarity, size_px, box))
 
 
 def _sample(samples: Any, frame_from_samples: Doubles, similarity: Doubles, size_px: int, box: IntBox) -> Any:

@@ -113,6 +113,19 @@ class Frame:
             for number, view in enumerate(sample_views(native, layout))
         ]
 
+    def luma(self) -> Component | None:
+        """Return the samples of luma alone, as `components` does; None where the picture is coded as RGB."""
+        native, layout = unpacked(self.native)
+        if layout.kind == "rgb":
+            return None
+        turn = _upright_from_coded(self.rotation, native.width, native.height)
+        return Component(samples=sample_views(native, layout)[0], frame_from_samples=turn)
+
+    def seen(self, luma: Samples) -> NDArray[np.uint8]:
+        """Stretch a picture sampled from `luma` to 0..255: (H, W) -> (H, W)."""
+        _, layout = unpacked(self.native)
+        return self._seen_luma(luma, layout)
+
     def joined(self, parts: Sequence[Samples]) -> RGB:
         """Convert pictures sampled from `components`, all of one size, to RGB: a list of (H, W) -> (H, W, 3)."""
         native, layout = unpacked(self.native)

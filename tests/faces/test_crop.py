@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from redub.faces.crop import take_crop
+from redub.faces.crop import take_crop, take_luma
 from redub.faces.geometry import frame_from_crop
 from redub.media import Frame
 
@@ -86,3 +86,16 @@ def test_a_part_is_that_part_of_the_whole(row, pix_fmt):
         assert part.shape == (bottom - top, right - left, 3)
         # OpenCV's warp counts in 1/32 of a px from the corner.
         assert np.abs(part - whole[top:bottom, left:right]).max() <= 4
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv420p10le", "gray", "rgb24"])
+def test_luma_is_the_grey_of_the_crop(pix_fmt, rotation):
+    frame = as_frame(scene() + 20 * np.sin(np.mgrid[:HEIGHT, :WIDTH].sum(axis=0) / 3)[..., None], pix_fmt, rotation)
+    box = (24, 54, 88, 110)
+    colours = take_crop(frame, ROWS[1], 112, box).astype(float)
+    luma = take_luma(frame, ROWS[1], 112, box)
+    assert luma.shape == (56, 64)
+    assert luma.dtype == np.uint8
+    # The frame says that its colours weigh as BT.601 has it; rounding happens at other places.
+    assert np.abs(luma - colours @ [0.299, 0.587, 0.114]).max() <= 3
