@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,7 @@ def redub(
         check_can_write(_target(output, video, audio), config.encode)
         check_sound(audio)
         found = analyse(video, config, tell=tell)
-        notices += [found.unheard] if found.unheard else []
+        notices += _doubts(found)
         kept = _keep(found, folder, video, notices)
     result = render(
         found, video, audio, generator,
@@ -197,7 +198,7 @@ def analyse_into(
     if plan is None:
         shelf.check_folder(target)
         plan = analyse(video, config, tell=tell)
-        notices += [plan.unheard] if plan.unheard else []
+        notices += _doubts(plan)
         old = plan.save(target)
         if old is not None:
             notices.append(f"The plan that was there is kept as {old}.")
@@ -285,6 +286,13 @@ def _write_all(frames: Iterable[Shown], writer: VideoWriter, judge: Judge | None
         painted_frames += shown.is_painted
         tell(done, total)
     return painted_frames
+
+
+def _doubts(plan: Plan) -> list[str]:
+    """Say why nobody listened, where it matters: with one face at a time nobody else can be taken for the speaker."""
+    ordered = sorted(plan.tracks, key=lambda track: track.start)
+    meet = any(following.start < one.stop for one, following in pairwise(ordered))
+    return [plan.unheard] if plan.unheard and meet else []
 
 
 def _check_words(speaker: str, device: str) -> None:
