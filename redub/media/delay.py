@@ -157,6 +157,8 @@ def _add_picture(result: Result, found: Found) -> Track:
                 "Name a file with the source's own suffix, or a .mkv file.",
             )
         target: Any = result.output.add_stream_from_template(template, opaque=True)
+        if container.format.name == "avi" and template.codec_context.has_b_frames:
+            raise _untold(found)
         context = target.codec_context
         if template.average_rate:
             context.framerate = template.average_rate
@@ -200,13 +202,17 @@ def _in_decoding_order(packets: Iterator[Any], found: Found) -> Iterator[Any]:
     waiting: list[Any] = []
     for packet in packets:
         if packet.pts is None:
-            raise MediaError(f"{found.path} does not say when each of its pictures is shown.", "Convert it to a .mkv or .mp4 file first.")
+            raise _untold(found)
         waiting.append(packet)
         if packet.dts is None and len(waiting) < WAITING:
             continue
         yield from _timed(waiting)
         waiting = []
     yield from _timed(waiting)
+
+
+def _untold(found: Found) -> MediaError:
+    return MediaError(f"{found.path} does not say when each of its pictures is shown.", "Convert it to a .mkv or .mp4 file first.")
 
 
 def _timed(packets: list[Any]) -> list[Any]:

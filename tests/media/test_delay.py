@@ -243,6 +243,30 @@ def test_pictures_of_a_kind_are_tagged_as_they_were(make: Any, tmp_path: Path) -
         assert container.streams.video[0].codec_context.codec_tag == tag
 
 
+def test_times_that_a_file_does_not_hold_are_not_guessed(make: Any, tmp_path: Path) -> None:
+    """AVI counts pictures in the order in which they are decoded; where that is another than theirs, it is not known."""
+    with pytest.raises(MediaError, match="does not say when"):
+        delay_sound(make(".avi", sound="libmp3lame"), tmp_path / "out.mkv", 0.1)
+    source = make(".avi", sound="libmp3lame", codec="mpeg4", options={})
+    delay_sound(source, tmp_path / "out.mkv", 0.1)
+    assert times(tmp_path / "out.mkv") == times(source)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "sound"), [(".ts", "libx264", "aac"), (".flv", "libx264", "aac"), (".mpg", "mpeg2video", "mp2")]
+)
+def test_other_containers_are_repaired_into_those_that_can_be_written(
+    suffix: str, codec: str, sound: str, make: Any, lag_of: Any, tmp_path: Path
+) -> None:
+    """A transport stream begins at 1.4 s, and its pictures and sound are packed otherwise than in MP4."""
+    options = {"preset": "ultrafast", "bf": "2"} if codec == "libx264" else {}
+    source = make(suffix, sound=sound, codec=codec, options=options)
+    for target in (tmp_path / "out.mkv", tmp_path / "out.mp4"):
+        delay_sound(source, target, 0.2)
+        assert [time for time, _ in times(target)] == pytest.approx([time for time, _ in times(source)], abs=0.001)
+        assert abs(lag_of(heard(target), heard(source)) - 0.2 * RATE) <= TICK[".mkv"] + 1
+
+
 def test_nothing_is_replaced_without_being_asked_and_nothing_half_written_is_left(make: Any, tmp_path: Path) -> None:
     source = make(".mp4")
     target = tmp_path / "out.mp4"
