@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from redub.draw.confusion import draw_retrieval
-from redub.speech.retrieval import FRAMES, retrieve_all
+from redub.speech.retrieval import retrieve_all
 from redub.speech.sync import LAGS, RATE_HZ, SyncSeries
 from redub.speech.sync_features import levelled
 from redub.speech.sync_layers import FRAMES as WINDOW
@@ -80,16 +80,30 @@ def sync_lesson(network: ClipSync, samples: Samples, recipe: Recipe, seed: int, 
 
 
 def look_at(network: ClipSync, samples: Samples, recipe: Recipe, device: str) -> Look:
-    """Say how often the right moment is found in held-out stretches."""
+    """Say how often the right moment is found in held-out stretches, and what the loss is there."""
     held_out = [one for one in samples.held_out if len(one) > 2 * (LAGS + REACH)]
     chosen = held_out[:: max(1, len(held_out) // LOOKED_AT)]
     if not chosen:
         return Look()
-    found = retrieve_all(embed_stretch(network, samples, one, recipe, device) for one in chosen)
+    tracks = [embed_stretch(network, samples, one, recipe, device) for one in chosen]
+    found = retrieve_all(tracks)
     values = {f"right_at_{frames}": float(share) for frames, share in zip(found.frames, found.accuracy, strict=True) if np.isfinite(share)}
-    # What is waited for is a smaller number.
-    loss = {"loss": 1 - values[f"right_at_{FRAMES[0]}"]} if f"right_at_{FRAMES[0]}" in values else {}
+    scale = float(network.log_scale.detach().exp().clamp(max=recipe.loss.most_scale))
+    losses = [value for one in tracks for value in _held_out_losses(one, scale, recipe.draw.instants)]
+    loss = {"loss": float(np.mean(losses))} if losses else {}
     return Look(values={**loss, **values}, picture=np.asarray(draw_retrieval(found, "held out")))
+
+
+def _held_out_losses(track: SyncSeries, scale: float, instants: int) -> list[float]:
+    """Return the loss of each clip of a track at which somebody speaks, as long as those that are learnt from."""
+    losses = []
+    for first in range(REACH, len(track.faces) - REACH - instants + 1, instants):
+        place = slice(first, first + instants)
+        alike = torch.from_numpy(track.faces[place] @ track.sounds[place].T * scale)
+        right = -(F.log_softmax(alike, 0) + F.log_softmax(alike, 1)).diagonal().numpy() / 2
+        if track.is_speech[place].any():
+            losses.append(float(right[track.is_speech[place]].mean()))
+    return losses
 
 
 def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Recipe, device: str) -> SyncSeries:
