@@ -48,7 +48,8 @@ def command_page() -> str:
     lines = [
         "# The command line",
         "",
-        "Exit codes: 0 done, 1 something that you can repair, 2 wrong usage or a fault of redub, 3 not past `--gate`, 130 stopped by Ctrl-C.",
+        "Exit codes: 0 done, 1 something that you can repair, 2 wrong usage or a fault of redub, 3 not past `--gate`, "
+        "130 stopped by Ctrl-C.",
     ]
     for command in commands:
         result = CliRunner().invoke(app, [*([command] if command else []), "--help"], prog_name="redub", env=PLAIN)

@@ -162,6 +162,8 @@ class _Training:
             normed = NormedDecoder(parts.network.decoder).to(desk.device) if recipe.norms else None
             if normed is not None and self.base is not None:
                 self._calibrate(normed)
+            # Whether earlier stages were learnt in this run or before must not matter.
+            torch.manual_seed(chance(desk.seed, "critic"))
             critic = Critic().to(desk.device, memory_format=torch.channels_last) if recipe.loss.critic_weight else None  # type: ignore[call-overload]
             # The norms of a base are settled.
             course = replace(recipe.mouth, settle=0.0) if self.base is not None else recipe.mouth

@@ -143,7 +143,7 @@ def test_decoders_have_no_batch_norm_and_encoders_have_one_for_each_layer() -> N
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in model.decoder.modules())
 
 
-PADS = {"conv1_1": (1, 1), "conv1_2": (1, 1), "conv1_3": (0, 0), "conv2": (1, 1), "conv3_1": (1, 1), "conv4": (1, 2), "conv5_1": (1, 2)}
+PADS = {"conv1_1": (1, 1), "conv1_2": (1, 1), "conv1_3": (0, 0), "conv2": (1, 1), "conv3_1": (1, 1), "conv4": (2, 1), "conv5_1": (2, 1)}
 """Rows of zeros above and below, and columns at the left and right: what trained weights rely on."""
 
 
@@ -170,10 +170,10 @@ def plain_decoder(decoder: Decoder, heard: Tensor, feature: Tensor, maps: dict[s
 
     x = F.relu(decoder.conv8(torch.cat([heard, feature], 1)[..., None, None]))
     x = up("conv2", up("conv1_3", up("conv1_2", up("conv1_1", x))))
-    x = F.relu(decoder.conv3_2(up("conv3_1", x, "relu2")))
+    x = F.relu(decoder.conv3_2(F.pad(up("conv3_1", x, "relu2"), (3, 3, 3, 3))))
     x = up("conv5_1", up("conv4", x, "pool1"), "relu1")
-    x = F.relu(decoder.conv5_2(F.pad(x, (1, 2, 1, 2))))
-    return torch.sigmoid(decoder.conv5_3(F.pad(x, (1, 2, 1, 2))))
+    x = F.relu(decoder.conv5_2(F.pad(x, (2, 1, 2, 1))))
+    return torch.sigmoid(decoder.conv5_3(F.pad(x, (2, 1, 2, 1))))
 
 
 @torch.no_grad()
