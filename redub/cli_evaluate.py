@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Forc
 if TYPE_CHECKING:
     from redub.choices import Blend
     from redub.config import Config
-    from redub.metrics import Profile, Recording, Report
+    from redub.metrics import Network, Profile, Recording, Report
     from redub.progress import Tell
 
 
@@ -45,6 +46,12 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
     profile: Annotated[
         Path | None, typer.Option("--profile", metavar="JSON", help="The mean course of the mouth in training.", show_default=False)
     ] = None,
+    sync_weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--sync-weights", metavar="FILE", help="Another sync network, such as the published one.", show_default="the shipped one"
+        ),
+    ] = None,
     adapt: Annotated[
         bool, typer.Option("--adapt/--no-adapt", help="Adapt to each speaker first, from clips that are not measured.")
     ] = False,
@@ -56,21 +63,21 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Measure how good a generator is: how the mouth follows the speech, the picture, and the mouth without speech."""
+    """Measure how good a generator is: how the mouth follows the speech, lips and sound, the picture, and the mouth without speech."""
     # They are the command line's, which itself lists this command.
     from redub.cli import _friendly, _print_json, _progress, _settings
 
     with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
-        from redub.metrics import Profile, find_recordings, write_page
+        from redub.metrics import Network, Profile, find_recordings, write_page
 
         if output is not None:
             _check_target(output, force=force)
         course = Profile.read(profile) if profile is not None else None
         recordings = find_recordings(footage, split or ["test"])
         chosen = _settings(config, settings, None)
-        report = _measure(
-            recordings, generator, chosen, _Wish(protocol=protocol, blend=blend, device=device, profile=course, adapts=adapt), tell
-        )
+        network = Network.load(sync_weights) if chosen.sync.judge or sync_weights is not None else None
+        wish = _Wish(protocol=protocol, blend=blend, device=device, profile=course, network=network, adapts=adapt)
+        report = _measure(recordings, generator, chosen, wish, tell)
         if output is not None:
             write_page(report, output)
     if as_json:
@@ -85,6 +92,7 @@ class _Wish:
     blend: Blend | None
     device: str
     profile: Profile | None
+    network: Network | None
     adapts: bool
 
 
@@ -101,13 +109,16 @@ def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish
     config = replace(config, blend=replace(config.blend, mode=blend))
     with manager.load(entry, blend, device=wish.device) as generator:
         model = Model(info=entry.info, mode=modes[blend], generator=generator)
-        protocol = metrics.Protocol(wish.protocol)
+        measure = partial(
+            metrics.evaluate, recordings, protocol=metrics.Protocol(wish.protocol), config=config, profile=wish.profile,
+            network=wish.network, tell=tell,
+        )  # fmt: skip
         if not wish.adapts:
-            return metrics.evaluate(recordings, model, protocol=protocol, config=config, profile=wish.profile, tell=tell)
+            return measure(model)
         if not entry.info.adapter:
             raise PluginError(f"The generator {name} cannot be adapted.", "Measure it as it is, without --adapt.")
         with metrics.adapting(entry, blend, model, device=wish.device) as (load, remarks):
-            report = metrics.evaluate(recordings, load, protocol=protocol, config=config, profile=wish.profile, tell=tell)
+            report = measure(load)
         for remark in remarks:
             typer.echo(f"note: not adapted to {remark}", err=True)
         return report

@@ -39,6 +39,7 @@ from redub.metrics.recordings import Recording
 from redub.metrics.repaint import Voice, rolled, room_noise, silence
 from redub.metrics.report import Anchors, ClipReport, Mouth, Report, SpeakerReport
 from redub.metrics.series import Following, closed_mouth, decibels, follow
+from redub.metrics.sync import Network, Watches
 from redub.metrics.takes import Take, find_take, sort_by_speaker, take_stills
 from redub.plugin import LoadContext, Region, echo
 from redub.progress import Tell, silent
@@ -67,13 +68,14 @@ class Protocol(StrEnum):
     BOTH = "both"
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  what may be asked of a measurement
     recordings: Sequence[Recording],
     load: Load | Model,
     *,
     protocol: Protocol = Protocol.BOTH,
     config: Config | None = None,
     profile: Profile | None = None,
+    network: Network | None = None,
     tell: Tell = silent,
 ) -> Report:
     """Measure how good a generator is.
@@ -84,6 +86,7 @@ def evaluate(
         protocol: What is painted.
         config: For the analysis and the blending; ``blend.mode`` must be the one that the model was loaded for.
         profile: The mean course of the mouth in training.
+        network: Compares lips and sound too, beside all else.
         tell: Is told of recordings while they are analysed, and then of painted frames.
 
     Returns:
@@ -97,7 +100,7 @@ def evaluate(
     takes, left_out = _find_takes(recordings, config, tell)
     speakers = sort_by_speaker(takes)
     ticker = _Ticker(tell, sum(_frames_to_paint(own, protocol) for own in speakers.values()))
-    job = _Job(load=load, protocol=protocol, config=config, profile=profile, tick=ticker)
+    job = _Job(load=load, protocol=protocol, config=config, profile=profile, network=network, tick=ticker)
     done = [_evaluate_speaker(own, job) for own in speakers.values()]
     return Report(
         generator=done[0].generator,
@@ -106,6 +109,7 @@ def evaluate(
         clips=tuple(clip for one in done for clip in one.clips),
         speakers=tuple(one.speaker for one in done),
         left_out=left_out,
+        network=network.name if network is not None else "",
     )
 
 
@@ -115,6 +119,7 @@ class _Job:
     protocol: Protocol
     config: Config
     profile: Profile | None
+    network: Network | None
     tick: Callable[[], None]
 
 
@@ -220,16 +225,17 @@ def _evaluate_clip(
     truth, rate_hz = Truth.of(take), take.rate_hz
     own = dub = floor = pictures = None
     over = _other(take, takes) if len(takes) > 1 and job.protocol is not Protocol.OWN else None
+    part = dubbed_part(over, take) if over is not None else None
+    watches = Watches(job.network, take, part)
     with open_speech(take.recording.path, bench.model.info.audio.rate_hz) as sound:
         voice = Voice(sound=sound, begins=take.times[0])
         anchors = _anchors(take, truth, bench, sound, job.profile)
         if job.protocol is not Protocol.DUB:
-            points, pictures = paint_and_compare(take, bench, voice)
+            points, pictures = paint_and_compare(take, bench, voice, watches.see_own)
             own = as_mouth(points, truth, rate_hz)
-        if over is not None:
-            part = dubbed_part(over, take)
+        if part is not None:
             wanted = heard_truth(part, take)
-            dub = as_mouth(paint_mouth(part, bench, voice), wanted, part.rate_hz)
+            dub = as_mouth(paint_mouth(part, bench, voice, watches.see_dub), wanted, part.rate_hz)
             floor = as_mouth(part.points, wanted, part.rate_hz)
     report = ClipReport(
         clip=take.name(),
@@ -244,6 +250,7 @@ def _evaluate_clip(
         dub=dub,
         dub_over=over.name() if over is not None else "",
         dub_floor=floor,
+        sync=watches.report(),
     )
     return report, pictures
 

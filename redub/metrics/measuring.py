@@ -11,6 +11,7 @@ import numpy as np
 
 from redub.config import Config
 from redub.faces.landmarks import mouth_openness
+from redub.media import Frame
 from redub.metrics.identity import describe, distances
 from redub.metrics.picture import gradient_energy, landmark_distance, mean_square, mouth_region
 from redub.metrics.repaint import Shown, Sound, Voice, repaint
@@ -26,6 +27,9 @@ LEAK_S = 10.0
 """How long a mouth is watched without speech."""
 MARGIN_S = 1
 """Sound that is made reaches so far beyond what is watched."""
+
+See = Callable[[Frame], None]
+"""Is shown a painted frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +89,26 @@ class Pictures:
         )
 
 
-def paint_mouth(take: Take, bench: Bench, voice: Voice) -> Doubles:
+def unwatched(frame: Frame) -> None:
+    """Let a painted frame pass."""
+
+
+def paint_mouth(take: Take, bench: Bench, voice: Voice, see: See = unwatched) -> Doubles:
     """Paint a take and return the landmarks that are read from the result: (T, 68, 2) canonical."""
-    return paint_and_compare(take, bench, voice, is_compared=False)[0]
+    return paint_and_compare(take, bench, voice, see, is_compared=False)[0]
 
 
-def paint_and_compare(take: Take, bench: Bench, voice: Voice, *, is_compared: bool = True) -> tuple[Doubles, Pictures | None]:
+def paint_and_compare(
+    take: Take, bench: Bench, voice: Voice, see: See = unwatched, *, is_compared: bool = True
+) -> tuple[Doubles, Pictures | None]:
     """Paint a take, and measure the generator's pictures against the true crops of the same frames.
+
+    Args:
+        take: Whose face.
+        bench: The model.
+        voice: What it says.
+        see: Is shown every painted frame.
+        is_compared: Whether the pictures are measured.
 
     Returns:
         The landmarks (T, 68, 2), and the pictures' measures unless they are not wanted.
@@ -103,6 +120,7 @@ def paint_and_compare(take: Take, bench: Bench, voice: Voice, *, is_compared: bo
     described: list[tuple[Doubles, Doubles]] = []
     for i, shown in enumerate(repaint(take, bench.model, voice, bench.stills, bench.config)):
         points.append(shown.points)
+        see(shown.frame)
         if is_compared:
             rows.append(_compared(shown, region))
             if i in chosen:

@@ -31,6 +31,7 @@ def markdown(report: Report) -> str:
             lines += [f"## Mouth following, {title}", "", *_table(report, [*_mouth(name), *floor, *anchors]), ""]
     if any(clip.picture is not None for clip in report.clips):
         lines += ["## Picture", "", *_table(report, PICTURE), ""]
+    lines += _sync_lines(report)
     lines += ["## Without speech", "", *_table(report, LEAKAGE), ""]
     if report.left_out:
         lines += ["## Left out", "", *(f"- {what}" for what in report.left_out), ""]
@@ -55,9 +56,10 @@ def write_page(report: Report, path: Path) -> None:
 def compare(reports: Mapping[str, Report]) -> str:
     """Return a table of means over all speakers with a column for each report, such as ``base`` and ``adapted``."""
     means = {name: report.of_group() for name, report in reports.items()}
+    kinds = [("own: ", [*_mouth("own"), *_sync("own")]), ("dub: ", [*_mouth("dub"), *_sync("dub")]), ("", [*PICTURE, *LEAKAGE])]
     rows = [
         [f"{kind}{heading}", *(_written(numbers, measure, form) for numbers in means.values())]
-        for kind, columns in (("own: ", _mouth("own")), ("dub: ", _mouth("dub")), ("", PICTURE), ("", LEAKAGE))
+        for kind, columns in kinds
         for heading, measure, form in columns
         if any(measure in numbers for numbers in means.values())
     ]
@@ -72,6 +74,10 @@ PICTURE: list[Column] = [
     ("of true crops", "picture.identity_true", R),
     ("among stills", "speaker.identity_stills", R),
 ]
+CAUTION = (
+    "Only those of syncnet_v2 are on the scale of published ones. A network is a kind judge of generators that were trained with it, or "
+    "learnt from the same few people: such scores may exceed those of true lips. Mouth following and landmarks know nothing of it."
+)
 LEAKAGE: list[Column] = [
     ("open in silence", "speaker.open_in_silence", P),
     ("open in room noise", "speaker.open_in_noise", P),
@@ -88,6 +94,35 @@ def _mouth(name: str) -> list[Column]:
         ("best lag, s", f"{name}.follows.lag_s", "{:+.3f}"),
         ("landmarks", f"{name}.landmark_distance", D),
     ]
+
+
+def _sync(name: str) -> list[Column]:
+    rights = [(f"right of 31 at {frames} frames", f"sync.{name}.right.{frames}", P) for frames in (5, 15)]
+    return [
+        ("LSE-D", f"sync.{name}.distance", R),
+        ("LSE-C", f"sync.{name}.confidence", R),
+        ("offset, frames", f"sync.{name}.offset_frames", LAG),
+        ("coverage", f"sync.{name}.coverage", P),
+        *rights,
+    ]
+
+
+def _sync_lines(report: Report) -> list[str]:
+    """Return what the sync network says, and what that is worth."""
+    if not report.network:
+        return []
+    lines = [f"LSE-D, LSE-C and the rest of these tables are those of the network {report.network}. {CAUTION}", ""]
+    for name, title in (("own", "its own sound"), ("dub", "another clip's sound")):
+        if any(clip.sync is not None and getattr(clip.sync, name) is not None for clip in report.clips):
+            lines += [f"## Lips and sound, {title}", "", *_table(report, [*_sync(name), *_beside(name)]), ""]
+    return ["## Lips and sound", "", *lines]
+
+
+def _beside(name: str) -> list[Column]:
+    """Return what stands beside painted lips: the true ones, and for a dub those that did not listen."""
+    known = [("source", "true lips")] + [("dub_floor", "untouched")] * (name == "dub")
+    measures = [("LSE-C", "confidence", R), ("offset, frames", "offset_frames", LAG), ("right of 31 at 15 frames", "right.15", P)]
+    return [(f"{words}: {heading}", f"sync.{part}.{measure}", form) for part, words in known for heading, measure, form in measures]
 
 
 def _table(report: Report, columns: Sequence[Column]) -> list[str]:

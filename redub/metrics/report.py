@@ -18,6 +18,8 @@ from redub.metrics.series import Following
 Numbers = dict[str, float]
 """Measures by their dotted names, such as ``own.following``."""
 
+MEDIANS = ("lag_frames", "lag_s", "offset_frames", "offset_s")
+"""What ends so is averaged by its median."""
 DRAWS = 2000
 COVERED = 0.95
 
@@ -63,6 +65,37 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """How lips and sound go together, as a sync network sees it; NaN where there was nothing to compare."""
+
+    distance: float
+    """At the offset where it is least: LSE-D, on the network's own scale."""
+    confidence: float
+    """By how much that is less than at other offsets (their median): LSE-C, likewise."""
+    offset_frames: float
+    """At 25 Hz, positive where the sound is early."""
+    offset_s: float
+    coverage: float
+    """Share of the instants of speech that were scored, 0..1."""
+    right: dict[str, float]
+    """How often the right moment is found among 31, to within one frame, by the length of a stretch in frames; chance is 0.097."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """The same of painted lips, and of what they should be like and unlike; None where a protocol was not asked for."""
+
+    source: Sync
+    """The true lips and their own sound."""
+    own: Sync | None
+    """Painted over the clip's own frames."""
+    dub: Sync | None
+    """Painted over another clip of the speaker."""
+    dub_floor: Sync | None
+    """That other clip's lips, untouched, under this sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClipReport:
     """What was measured on one clip; None where a protocol was not asked for or cannot be."""
 
@@ -84,6 +117,8 @@ class ClipReport:
     """That other clip."""
     dub_floor: Mouth | None
     """That other clip's mouth, untouched."""
+    sync: SyncReport | None = None
+    """None where there is no sync network."""
 
     def numbers(self) -> Numbers:
         """Return all measures by name."""
@@ -117,6 +152,8 @@ class Report:
     speakers: tuple[SpeakerReport, ...]
     left_out: tuple[str, ...]
     """Recordings that could not be measured, and why."""
+    network: str = ""
+    """The sync network; empty where there is none."""
 
     def of_speaker(self, speaker: str) -> Numbers:
         """Return the means over one speaker's clips."""
@@ -128,7 +165,7 @@ class Report:
         names = [one.speaker for one in self.speakers if group in (None, one.group)]
         clips = [clip for clip in self.clips if clip.speaker in names]
         means = _mean(self.of_speaker(name) for name in names)
-        for measure in ("own.follows.following", "dub.follows.following"):
+        for measure in ("own.follows.following", "dub.follows.following", "sync.own.confidence", "sync.dub.confidence"):
             low, high = interval([(clip.speaker, clip.numbers().get(measure, math.nan)) for clip in clips])
             means |= {f"{measure}.low": low, f"{measure}.high": high}
         return means
@@ -150,6 +187,7 @@ class Report:
             "generator": self.generator,
             "blend": self.blend,
             "protocol": self.protocol,
+            "network": self.network,
             "loudness": self.loudness,
             "all": self.of_group(),
             "groups": {group: self.of_group(group) for group in self.groups},
@@ -197,15 +235,13 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Numbers:
 
 
 def _mean(rows: Iterable[Numbers]) -> Numbers:
-    """Average measures; a lag by its median, for a clip that fits anywhere throws a mean off."""
+    """Average measures; a lag or an offset by its median, for a clip that fits anywhere throws a mean off."""
     gathered: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():
             if not math.isnan(value):
                 gathered.setdefault(name, []).append(value)
-    return {
-        name: float(np.median(values) if name.endswith(("lag_frames", "lag_s")) else np.mean(values)) for name, values in gathered.items()
-    }
+    return {name: float(np.median(values) if name.endswith(MEDIANS) else np.mean(values)) for name, values in gathered.items()}
 
 
 def _or_least(value: float | None) -> float:

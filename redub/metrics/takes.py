@@ -1,6 +1,7 @@
 """takes: recording -> somebody talking without a cut, and what is true of them.
 
-Of each recording the longest stretch in which somebody speaks is measured.  Its plan is made in memory, or is the one
+Of each recording the longest stretch in which somebody speaks is measured, or in which a face is seen if analysis lets nobody
+speak.  Its plan is made in memory, or is the one
 beside the video if that fits; nothing is written.
 """
 
@@ -25,6 +26,7 @@ from redub.plan import Plan, is_source
 from redub.plugin import Mode
 from redub.stages.crops import choose_references
 from redub.stages.generate import take_references
+from redub.stages.speakers import choose_speakers
 from redub.types import RGB, Bools, Doubles, Track
 
 SOUND_RATE_HZ = 16_000
@@ -96,7 +98,9 @@ def find_take(recording: Recording, config: Config) -> Take:
         MediaError: It cannot be read, or has no sound.
     """
     plan = _plan_of(recording, config)
-    stretch = max(plan.speaking, key=len, default=None)
+    # Whoever names footage says that somebody talks in it, however unsure analysis is of that.
+    speaking = plan.speaking or choose_speakers(plan.shots, plan.tracks, config.speakers)
+    stretch = max(speaking, key=len, default=None)
     if stretch is None or len(stretch) < LEAST_FRAMES:
         raise NoFaceError(f"In {recording.path.name} no face is seen for long enough.", "Leave it out, or look at it with redub show.")
     track, path = plan.track(stretch.track), plan.crop(stretch.track)
