@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from redub.metrics.page import compare, markdown
-from redub.metrics.report import Anchors, ClipReport, Mouth, Picture, Report, SpeakerReport, interval
+from redub.metrics.page import CAUTION, compare, markdown
+from redub.metrics.report import Anchors, ClipReport, Mouth, Picture, Report, SpeakerReport, Sync, SyncReport, interval
 from redub.metrics.series import Following
 
 
@@ -125,3 +126,44 @@ def test_two_reports_stand_side_by_side():
     (line,) = [line for line in page.splitlines() if line.startswith("| own: following")]
     assert [cell.strip() for cell in line.split("|")[2:4]] == ["0.41", "0.72"]
     assert page.splitlines()[0] == "|  | base | adapted |"
+
+
+def one(confidence: float, offset: float = 0.0) -> Sync:
+    return Sync(
+        distance=1.0, confidence=confidence, offset_frames=offset, offset_s=offset / 25, coverage=0.9,
+        right={str(frames): confidence for frames in (5, 7, 9, 11, 13, 15)},
+    )  # fmt: skip
+
+
+def judged(speaker: str, confidence: float, offset: float = 0.0):
+    """Return a clip's report with what a network says of it."""
+    return replace(
+        clip(speaker, 0.5), sync=SyncReport(source=one(0.75, -1.0), own=one(confidence, offset), dub=None, dub_floor=None)
+    )  # fmt: skip
+
+
+def test_the_page_sets_true_lips_beside_and_warns():
+    page = markdown(replace(report(judged("ann", 0.25)), network="redub-sync-1-abc"))
+    (line,) = [line for line in page.splitlines() if line.startswith("| ann") and "-1.0" in line]
+    assert [cell.strip() for cell in line.split("|")[2:-1]] == ["1.00", "0.25", "+0.0", "90%", "25%", "25%", "0.75", "-1.0", "75%"]
+    assert "redub-sync-1-abc" in page
+    assert CAUTION in page
+
+
+def test_without_a_network_the_page_is_silent_about_it():
+    page = markdown(report(clip("ann", 0.5)))
+    assert "LSE" not in page
+    assert CAUTION not in page
+
+
+def test_one_clip_that_is_far_off_does_not_move_the_offset():
+    made = report(judged("ann", 0.25), judged("ann", 0.25), judged("ann", 0.25, 15.0))
+    assert made.of_speaker("ann")["sync.own.offset_frames"] == 0
+    assert made.of_speaker("ann")["sync.own.right.5"] == pytest.approx(0.25)
+    assert made.of_group()["sync.own.confidence.low"] == pytest.approx(0.25)
+
+
+def test_what_a_network_says_of_two_generators_stands_side_by_side():
+    page = compare({"base": report(judged("ann", 0.25)), "adapted": report(judged("ann", 0.5))})
+    (line,) = [line for line in page.splitlines() if line.startswith("| own: LSE-C")]
+    assert [cell.strip() for cell in line.split("|")[2:4]] == ["0.25", "0.50"]
