@@ -48,6 +48,7 @@ from redub.options import (
     SetOption,
     Speaker,
     Video,
+    Weights,
 )
 from redub.version import VERSION
 
@@ -107,6 +108,7 @@ def dub(
     video: Video,
     audio: Audio,
     generator: Generator = "speech2vid",
+    weights: Weights = "",
     output: Output = None,
     force: Force = False,
     blend: BlendOption = None,
@@ -132,7 +134,7 @@ def dub(
         result = redub(
             video, audio, generator,
             output=output, plan=plan, config=chosen, blend=blend, speaker=speaker, identity=identity or (),
-            device=device, force=force, gate=gate, tell=tell,
+            weights=weights, device=device, force=force, gate=gate, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
     _pass(result, chosen, gate)
@@ -171,6 +173,7 @@ def render(
     video: Video,
     audio: Audio,
     generator: Generator = "speech2vid",
+    weights: Weights = "",
     output: Output = None,
     force: Force = False,
     blend: BlendOption = None,
@@ -196,7 +199,7 @@ def render(
         result = run(
             Plan.load(plan), video, audio, generator,
             output=output, config=chosen, blend=blend, speaker=speaker, identity=identity or (), folder=plan,
-            device=device, force=force, gate=gate, tell=tell,
+            weights=weights, device=device, force=force, gate=gate, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)
     _pass(result, chosen, gate)

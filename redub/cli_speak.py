@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
-from redub.options import AsJson, Audio, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption
+from redub.options import AsJson, Audio, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption, Weights
 
 
 def speak(  # noqa: PLR0913  a command's options are its arguments
+    audio: Audio,
     image: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--image", "-i", metavar="IMAGE", show_default=False,
-            help="A photograph (JPEG, PNG) of the face; the first one of up to five is painted on.",
+            help="A photograph (JPEG, PNG) of the face; the first one of up to five is painted on. None for a generator of whole pictures.",
         ),
-    ],
-    audio: Audio,
+    ] = None,
     generator: Generator = "speech2vid",
+    weights: Weights = "",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The result.", show_default="IMAGE.SOUND.mp4 beside the picture")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The result.",
+            show_default="IMAGE.SOUND.mp4 beside the picture, or WEIGHTS.SOUND.mp4 beside the sound",
+        ),
     ] = None,
     force: Force = False,
     blend: BlendOption = None,
@@ -35,7 +40,7 @@ def speak(  # noqa: PLR0913  a command's options are its arguments
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Make a talking video from photographs of a face: 25 frames a second, as long as the sound.
+    """Make a talking video from photographs of a face, or of a person whom a generator was trained on, as long as the sound.
 
     A person's face may be used only with their agreement to these words, this voice and where they will be shown.
     """
@@ -47,7 +52,7 @@ def speak(  # noqa: PLR0913  a command's options are its arguments
 
         chosen = _settings(config, settings, None)
         result = run(
-            image, audio, generator,
-            output=output, config=chosen, blend=blend, max_side_px=max_side, device=device, force=force, tell=tell,
+            image or [], audio, generator,
+            weights=weights, output=output, config=chosen, blend=blend, max_side_px=max_side, device=device, force=force, tell=tell,
         )  # fmt: skip
     _report(result, as_json, quiet)

@@ -36,7 +36,16 @@ def train(  # noqa: PLR0913  a command's options are its arguments
             metavar="FOOTAGE", help="Videos of people talking, folders of them, manifests, or packs of them.", show_default=False
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The weights: FILE.safetensors.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The weights: FILE.safetensors; or a folder for one person's, with all of the training.",
+            show_default=False,
+        ),
+    ],
     work: Annotated[
         Path | None,
         typer.Option(
@@ -53,6 +62,15 @@ def train(  # noqa: PLR0913  a command's options are its arguments
         str | None, typer.Option("--limit", metavar="TIME", help="End after so long, as 90m, 2h or 600 (seconds).", show_default=False)
     ] = None,
     base: Annotated[Path | None, typer.Option("--base", metavar="WEIGHTS", help="Weights to start from.", show_default="none")] = None,
+    consent: Annotated[
+        str,
+        typer.Option(
+            "--consent",
+            metavar="WHO",
+            show_default=False,
+            help="Who agreed to it and how; kept with the weights. A generator of whole pictures is not trained without.",
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="For whatever chance decides.")] = 0,
     device: Device = "auto",
     jobs: Jobs = 1,
@@ -75,18 +93,21 @@ def train(  # noqa: PLR0913  a command's options are its arguments
 
         training = Training(
             generator=generator, footage=footage, output=output, work=work, recipe=recipe, settings=parse_settings(settings),
-            device=device, seed=seed, limit_s=None if limit is None else parse_duration(limit), base=base, jobs=jobs, force=force,
+            device=device, seed=seed, limit_s=None if limit is None else parse_duration(limit), base=base, consent=consent,
+            jobs=jobs, force=force,
         )  # fmt: skip
         try:
             trained = run(training, tell=tell, say=_sayer(as_json, quiet))
         except KeyboardInterrupt:
-            typer.echo(f"stopped; the same command goes on from the last checkpoint in {training.folder}", err=True)
+            typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
             raise typer.Exit(130) from None
     if as_json:
-        _print_json({"output": str(output) if trained.is_complete else None, "work": str(training.folder), **trained.inventory.as_json()})
+        _print_json(
+            {"output": str(trained.output) if trained.is_complete else None, "work": str(trained.work), **trained.inventory.as_json()}
+        )
     elif not quiet:
-        typer.echo(str(output) if trained.is_complete else "This stage is done; the weights are written once all of them are.")
-        typer.echo(f"Curves and samples are in {training.folder}")
+        typer.echo(str(trained.output) if trained.is_complete else "This stage is done; the weights are written once all of them are.")
+        typer.echo(f"Curves and samples are in {trained.work}")
 
 
 def pack(  # noqa: PLR0913  a command's options are its arguments

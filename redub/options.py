@@ -17,6 +17,13 @@ Audio = Annotated[
     _Option("--audio", "-a", metavar="SOUND", help="The new sound track: wav, flac, mp3, m4a, ogg, opus, ...", show_default=False),
 ]
 Generator = Annotated[str, _Option("--generator", "-g", metavar="NAME", help="Who paints: a name from [b]redub plugins[/b].")]
+Weights = Annotated[
+    str,
+    _Option(
+        "--weights", metavar="NAME|FILE|FOLDER", show_default="the generator's own",
+        help="Of whom, for a generator that knows one person: one that comes with it, or what [b]redub train[/b] made.",
+    ),
+]  # fmt: skip
 Output = Annotated[
     Path | None, _Option("--output", "-o", metavar="FILE", help="The result.", show_default="VIDEO.SOUND.mp4 beside the video")
 ]

@@ -20,12 +20,13 @@ from redub.config import Config
 from redub.errors import MediaError
 from redub.fit import Pass, Slot, Timeline
 from redub.media import Frame, Speech, VideoReader, mix, open_video, paint
+from redub.pieces import frame_square
 from redub.plan import Plan
 from redub.plugin import Region
 from redub.stages.blend import blend_run
 from redub.stages.generate import Model, Repainted, Seen, generate, take_references
 from redub.stills import Still, by_openness
-from redub.types import RGB, Doubles, Floats, Ints
+from redub.types import RGB, Floats, Ints
 
 AHEAD_FRAMES = 8
 """Painted frames that may wait for their blending."""
@@ -113,6 +114,8 @@ class Painter:
     """Stand for the stills from the video, if there are any."""
     models: Callable[[int], Model] | None = None
     """Who paints each track; None lets ``model`` paint everything."""
+    shots: frozenset[int] | None = None
+    """Of a FRAME generator: the shots that it paints, by number; None for all."""
 
     def paint(self, slots: Iterable[tuple[Slot, Frame]]) -> Iterator[Shown]:
         """Yield every frame with its time; those of the speaker painted."""
@@ -129,6 +132,8 @@ class Painter:
         owner = np.full(self.plan.facts.frames, -1, np.int64)
         if self.model.info.region is Region.FRAME:
             for number, shot in enumerate(self.plan.shots):
+                if self.shots is not None and number not in self.shots:
+                    continue
                 owner[shot.start : shot.stop] = number
         else:
             for one in self.plan.speaking:
@@ -160,7 +165,7 @@ class Painter:
 
     def _seen(self, number: int, run: Iterable[tuple[Slot, Frame]]) -> Iterator[Seen]:
         if self.model.info.region is Region.FRAME:
-            row, nowhere = self._square(), np.full((68, 2), np.nan, np.float32)
+            row, nowhere = frame_square(self.plan.facts), np.full((68, 2), np.nan, np.float32)
             for slot, frame in run:
                 yield Seen(frame=frame, time=slot.time, duration=slot.duration, similarity=row, points=self._points(slot.index, nowhere))
             return
@@ -168,12 +173,6 @@ class Painter:
         for slot, frame in run:
             i = slot.index - track.start
             yield Seen(frame=frame, time=slot.time, duration=slot.duration, similarity=path.similarities[i], points=track.points[i])
-
-    def _square(self) -> Doubles:
-        """(4,) similarity of the largest centred square; canonical 0 is the left edge of its first pixel."""
-        height, width = self.plan.facts.height, self.plan.facts.width
-        side = min(height, width)
-        return np.array([np.log(side), 0.0, (width - side) / 2 - 0.5, (height - side) / 2 - 0.5])
 
     def _points(self, index: int, nowhere: Floats) -> Floats:
         speaker = next((one for one in self.plan.speaking if one.start <= index < one.stop), None)
@@ -193,7 +192,7 @@ class Painter:
         if self.model.info.region is Region.FRAME:
             shot = self.plan.shots[number]
             indices = sorted({int(i) for i in np.linspace(shot.start, shot.stop - 1, count)})
-            rows = {index: self._square() for index in indices}
+            rows = {index: frame_square(self.plan.facts) for index in indices}
         else:
             path = self.plan.crop(number)
             rows = {index: path.similarities[index - path.start] for index in path.references}

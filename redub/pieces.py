@@ -8,7 +8,7 @@ frames, more than any network's window.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ from redub.media import Speech, open_video
 from redub.offset import track_offset
 from redub.plan import Plan
 from redub.plugin import Piece
-from redub.types import RGB, Doubles, Floats, Speaking
+from redub.types import RGB, Doubles, Floats, Speaking, VideoFacts
 
 LEAD = Fraction(1, 2)
 """Sound is taken from this many seconds before the first frame to as many behind the last."""
@@ -105,6 +105,18 @@ def take_piece(plan: Plan, video: Path, sound: Speech, stretch: Speaking, size_p
         times_s=course.times_s,
         speech=course.speech,
     )
+
+
+def frame_square(facts: VideoFacts) -> Doubles:
+    """Return the similarity of the largest centred square of a video: (4,); canonical 0 is the left edge of its first pixel."""
+    side = min(facts.height, facts.width)
+    return np.array([np.log(side), 0.0, (facts.width - side) / 2 - 0.5, (facts.height - side) / 2 - 0.5])
+
+
+def squared(plan: Plan) -> Plan:
+    """Return a plan in whose pieces the crops are that square in every frame, in place of the registered faces."""
+    row = frame_square(plan.facts)
+    return replace(plan, crops=tuple(replace(path, similarities=np.tile(row, (len(path.similarities), 1))) for path in plan.crops))
 
 
 def _rows(plan: Plan, stretch: Speaking) -> Doubles:

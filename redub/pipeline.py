@@ -39,7 +39,8 @@ from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills
 from redub.types import Blend
 from redub.verdict import Judge, Verdict, check_can_judge, keep_verdict, open_judge
 from redub.version import VERSION
-from redub.who import check_speaker, choose
+from redub.weights import sha256
+from redub.who import check_speaker, choose, shots_to_paint
 
 if TYPE_CHECKING:
     from redub.speech.syncnet import SyncModel
@@ -68,6 +69,7 @@ def redub(
     audio: Path | str,
     generator: str = "speech2vid",
     *,
+    weights: Path | str = "",
     output: Path | str | None = None,
     plan: Path | str | None = None,
     config: Config | None = None,
@@ -85,6 +87,7 @@ def redub(
         video: Somebody talking.
         audio: The new sound, in any format that FFmpeg reads.
         generator: A name from ``redub plugins``.
+        weights: Whose, for a generator that knows one person: a name of its own, a file, or the folder of a training.
         output: Where the result goes; by default ``VIDEO.AUDIO.mp4`` beside the video.
         plan: A plan's folder; made there if there is none.  By default the one beside the video.
         config: All other settings.
@@ -107,7 +110,7 @@ def redub(
     _check_words(speaker, device)
     if gate:
         check_can_judge(config.sync)
-    entry = manager.check_ready(generator, blend)
+    entry = manager.check_ready(generator, blend, str(weights))
     if identity:
         check_takes_stills(entry.info)
         identity = load_stills(identity)
@@ -123,7 +126,7 @@ def redub(
         kept = _keep(found, folder, video, notices)
     result = render(
         found, video, audio, generator,
-        output=output, config=config, blend=blend, speaker=speaker, identity=identity, folder=kept,
+        weights=weights, output=output, config=config, blend=blend, speaker=speaker, identity=identity, folder=kept,
         device=device, force=force, gate=gate, tell=tell,
     )  # fmt: skip
     return replace(result, plan=kept, notices=(*notices, *result.notices))
@@ -211,6 +214,7 @@ def render(
     audio: Path | str,
     generator: str = "speech2vid",
     *,
+    weights: Path | str = "",
     output: Path | str | None = None,
     config: Config | None = None,
     blend: Blend | None = None,
@@ -220,12 +224,13 @@ def render(
     device: str = "auto",
     force: bool = False,
     gate: bool = False,
+    is_blank: bool = False,
     tell: Tell = silent,
 ) -> Result:
     """Execute a plan for one sound, streaming: memory does not grow with length.
 
     Args and errors are those of `redub`; ``folder`` is the plan's own, where what is learnt of its speakers is kept for
-    the next language, and found again.
+    the next language, and found again; ``is_blank`` says that the video shows nothing and is to be painted whoever is not in it.
     """
     config = config or Config()
     video, audio = check_file(Path(video), "video"), check_file(Path(audio), "sound")
@@ -242,6 +247,8 @@ def render(
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
     plan = choose(plan, video, speaker)
+    files = manager.find_weights(entry, blending, str(weights))
+    shots = None if is_blank else shots_to_paint(plan, video, info, files, notices)
     if info.region is Region.FACE and not plan.speaking:
         raise _no_face(plan, video)
     with ExitStack() as stack:
@@ -250,7 +257,7 @@ def render(
             raise PlanError(f"The plan's size or time base is not that of {video}.", "Undo the edit, or analyse it anew with --force.")
         speech = stack.enter_context(open_speech(audio, info.audio.rate_hz))
         line = fit_lengths(plan.pts, plan.time_base, plan.facts, speech.duration, config.fit)
-        model = stack.enter_context(manager.load(entry, blending, device=device))
+        model = stack.enter_context(manager.load(entry, blending, device=device, named=str(weights)))
         loaded = Model(info=info, mode=info.modes[blending], generator=model)
         # Photographs ask for another face than the one that the video could teach.
         learning = replace(config.adapt, use=config.adapt.use and not stills)
@@ -258,13 +265,15 @@ def render(
         cast = stack.enter_context(cast_speakers(plan, video, loaded, job, notices))
         mark = SyntheticMark(
             generator=info.name,
-            weights_sha256=(*(file.sha256 for file in info.modes[blending].weights), *cast.weights_sha256),
+            weights_sha256=(*(sha256(file) for file in files.values()), *cast.weights_sha256),
             redub_version=VERSION,
         )
         writer = stack.enter_context(
             VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.stop, force=force)
         )
-        painter = Painter(plan=plan, model=loaded, speech=speech, config=config, video=video, identity=stills, models=cast.model)
+        painter = Painter(
+            plan=plan, model=loaded, speech=speech, config=config, video=video, identity=stills, models=cast.model, shots=shots
+        )
         judge = open_judge(plan, speech, audio, config.sync, stack)
         painted_frames = _write_all(mixed_passes(line, reader, painter), writer, judge, partial(tell, "paint"), line.frames)
         writer.finish()

@@ -19,6 +19,8 @@ from pathlib import Path
 from redub.errors import WeightError
 
 SUFFIX = ".safetensors"
+IN_FOLDER = f"weights{SUFFIX}"
+"""What the weights are called in a folder that holds all that belongs to a training."""
 
 NON_COMMERCIAL = re.compile(
     r"CC-BY-NC(-SA|-ND)?-[\d.]+|PolyForm-Noncommercial-1\.0\.0|LicenseRef-(.*-)?non-?commercial(-.*)?",
@@ -84,6 +86,34 @@ def find(file: WeightFile) -> Path:
         f"The weights {file.name} ({file.size_bytes / 1e6:.1f} MB, licence {file.licence}) are not on this machine.",
         f"Get them from {file.source} and put them into {cache_folder()}, or name their folder:  REDUB_WEIGHTS=FOLDER",
     )
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file, which is read once a process.
+
+    Raises:
+        WeightError: It cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _sha256(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise WeightError(f"The weights {path} cannot be read: {error.strerror}.", "Name another file.") from error
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """Return what a safetensors file says of itself, without a look at its numbers.
+
+    Raises:
+        WeightError: It cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise WeightError(f"The weights {path} cannot be read: {error}.", f"Name a file of the kind {SUFFIX}.") from error
 
 
 def places(file: WeightFile) -> list[Path]:

@@ -1,20 +1,25 @@
-"""who: what a user says of the speaker -> the plan with that speaker."""
+"""who: what a user says of the speaker -> the plan with that speaker; and the shots of whom a generator's weights know."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from redub.errors import NoFaceError, RedubError
+from redub.errors import NoFaceError, RedubError, WeightError
 from redub.faces.recognition import describe_face
 from redub.files import check_file
 from redub.persons import describe_tracks
 from redub.plan import Plan
+from redub.plugin import GeneratorInfo
 from redub.stages.speakers import best_first, pick_speakers
 from redub.stills import load_stills
+from redub.types import Doubles
+from redub.weights import read_facts
 
 MAX_DISTANCE = 0.6
 """Farther descriptors are another person's: what dlib's authors advise for single pictures."""
@@ -54,6 +59,55 @@ def choose(plan: Plan, video: Path, speaker: str) -> Plan:
         return replace(plan, speaking=pick_speakers(speaker, plan.shots, plan.tracks))
     check_speaker(speaker)
     return _like(plan, video, Path(speaker))
+
+
+def shots_to_paint(plan: Plan, video: Path, info: GeneratorInfo, files: Mapping[str, Path], notices: list[str]) -> frozenset[int] | None:
+    """Return the numbers of the shots in which the person appears whom a generator's weights know; None for all.
+
+    Weights of one person say what their face is like, in their metadata: ``face``, 128 numbers of `describe_face`.
+
+    Args:
+        plan: Of this video.
+        video: Looked at only to compare faces.
+        info: The generator.
+        files: Its weights.
+        notices: Is told of shots that are left out.
+
+    Raises:
+        NoFaceError: The person appears nowhere.
+    """
+    if not info.names_weights or not files:
+        return None
+    name, path = next(iter(files.items()))
+    face = _face(path)
+    if face is None:
+        return None
+    ids = [track.id for track in plan.tracks]
+    distances = [float(np.linalg.norm(one - face)) for one in describe_tracks(plan, video, ids)] if ids else []
+    same = [track for track, distance in zip(plan.tracks, distances, strict=True) if distance < MAX_DISTANCE]
+    shots = frozenset(
+        number for number, shot in enumerate(plan.shots) if any(one.start < shot.stop and shot.start < one.stop for one in same)
+    )
+    if not shots:
+        nearest = f": the nearest face is at a distance of {min(distances):.2f}, and below {MAX_DISTANCE} is a match" if distances else ""
+        hint = "Name the weights of whom it shows, or make a video from sound alone:  redub speak --generator NAME --weights NAME"
+        raise NoFaceError(f"The person of the weights {name} does not appear in {video.name}{nearest}.", hint)
+    if len(shots) < len(plan.shots):
+        notices.append(f"The person of the weights appears in {len(shots)} of {len(plan.shots)} shots; the others stay as they are.")
+    return shots
+
+
+def _face(path: Path) -> Doubles | None:
+    text = read_facts(path).get("face")
+    if not text:
+        return None
+    try:
+        face: Doubles = np.array(json.loads(text), np.float64)
+    except ValueError:
+        face = np.zeros(0)
+    if face.shape != (128,) or not np.isfinite(face).all():
+        raise WeightError(f"The weights {path} say nothing sensible of the face they know.", "Get them again, or train them anew.")
+    return face
 
 
 def _like(plan: Plan, video: Path, picture: Path) -> Plan:

@@ -25,12 +25,13 @@ def still_frame(picture: RGB) -> Frame:
     return _frame(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
 
 
-def write_film(still: Frame, target: Path) -> None:
+def write_film(still: Frame, target: Path, rate_hz: Fraction = RATE_HZ) -> None:
     """Write a video of one frame, without any loss but that of colour at half size, as players expect it.
 
     Args:
         still: Of even height and width.
         target: Ends in ``.mkv``.
+        rate_hz: Frames a second that it says it has.
 
     Raises:
         MediaError: It cannot be written.
@@ -42,11 +43,11 @@ def write_film(still: Frame, target: Path) -> None:
     native = paint(_frame(native), [whole]).native
     try:
         with av.open(f"file:{target}", "w", format="matroska") as output:
-            stream = output.add_stream("ffv1", rate=RATE_HZ)
+            stream = output.add_stream("ffv1", rate=rate_hz)
             context = stream.codec_context
             context.width, context.height, context.pix_fmt = still.width, still.height, "yuv420p"
             context.colorspace, context.color_range, context.color_primaries, context.color_trc = _BT709, _LIMITED, _BT709, _BT709
-            native.pts, native.time_base = 0, 1 / RATE_HZ
+            native.pts, native.time_base = 0, 1 / rate_hz
             output.mux([*stream.encode(native), *stream.encode(None)])
     except (av.FFmpegError, OSError) as error:
         raise MediaError(f"The still cannot be kept in {target.parent}: {error.strerror}.", "Set TMPDIR to a larger disk.") from error

@@ -1,4 +1,4 @@
-"""contract: what travels between redub and a generator plugin.  API 1.1.
+"""contract: what travels between redub and a generator plugin.  API 1.2.
 
 A plugin is data plus one method: frozen `GeneratorInfo` records say what it needs and promises, and
 `Generator.generate` paints.  Neither this module nor a declaration imports torch or cv2, so listing plugins is free.
@@ -25,7 +25,7 @@ from redub.errors import ShapeError
 from redub.types import RGB, Blend, Doubles, Floats
 from redub.weights import WeightFile
 
-API = (1, 1)
+API = (1, 2)
 
 
 class Region(StrEnum):
@@ -100,6 +100,9 @@ class GeneratorInfo:
     """``module:function`` behind ``redub train``, if there is one: takes a `TrainRequest`."""
     adapter: str = ""
     """``module:function`` behind ``redub adapt``, if there is one: takes an `AdaptRequest`, returns `Adapted`."""
+    names_weights: bool = False
+    """True where the user has to name the weights, because they are of one person: a file of their own, or one of those that
+    the modes declare, by its name without the ending.  None is then taken unasked.  Since API 1.2."""
     unavailable: str = ""
     """Why it cannot be loaded for now, in one sentence for the list, such as a network that is not built yet; empty
     once it can.  The factory says the same when it is asked."""

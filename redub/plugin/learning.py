@@ -1,7 +1,7 @@
 """learning: what travels between redub and a plugin that is trained or adapted.  Since API 1.1.
 
-The host finds, registers and cuts out the faces, for training as for painting, so that a network learns from exactly
-what it will be given.  A plugin gets `Piece` records and writes one safetensors file.
+The host finds, registers and cuts out the faces, or for a FRAME generator the squares, for training as for painting, so that
+a network learns from exactly what it will be given.  A plugin gets `Piece` records and writes one safetensors file.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ class Piece:
     crops: RGB
     """(T, S, S, 3), S = ``input_px``."""
     points: Floats
-    """(T, 68, 2) in the unit square of the canonical crop."""
+    """(T, 68, 2) in the unit square of the canonical crop; for a FRAME generator, of the largest centred square."""
     times_s: Doubles
     """(T,) middles of the frames, counted from ``speech[0]``."""
     speech: Floats
     """(N,) mono in -1..1 at 16 kHz."""
+    source: str = ""
+    """The video's file name without its ending, as far as it is known.  Since API 1.2."""
+    first_frame: int = 0
+    """The number of the first frame in that video.  Since API 1.2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,8 @@ class TrainRequest:
     """End training after so many seconds of work, earlier runs counted in."""
     base: Path | None = None
     """Weights to start from; None starts from nothing."""
+    consent: str = ""
+    """Who agreed to the training, in the user's words; to be kept with the weights.  Since API 1.2."""
     tell: Tell = silent
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from redub import weights
-from redub.errors import PluginError, RedubError
+from redub.errors import PluginError, RedubError, WeightError
 from redub.plugin import discovery, rules
 from redub.plugin.contract import Clip, Generator, GeneratorInfo, LoadContext, Painted
 from redub.plugin.learning import Adapted, AdaptRequest
@@ -108,7 +108,7 @@ def find(name: str) -> Entry:
     raise PluginError(f"There is no generator {name!r}; installed: {', '.join(names)}.", " ".join(hints) or "See:  redub plugins")
 
 
-def check_ready(name: str, mode: Blend | None = None) -> Entry:
+def check_ready(name: str, mode: Blend | None = None, named: str = "") -> Entry:
     """Return the generator of this name, unless it is known beforehand that it will not load.
 
     Called before a video is analysed: missing weights must not cost an hour first.
@@ -116,19 +116,20 @@ def check_ready(name: str, mode: Blend | None = None) -> Entry:
     Args:
         name: As for `find`.
         mode: The blending that will be asked for; None takes its first.
+        named: The weights that the user named, if any; see `find_weights`.
 
     Raises:
-        PluginError: It is not installed, declares itself unavailable, or does not offer this blending.
+        PluginError: It is not installed, declares itself unavailable, does not offer this blending, or wants other weights named.
         WeightError: A weight file is missing or is not the declared one.
     """
     entry = find(name)
     if entry.info.unavailable:
         raise PluginError(f"The generator {name} cannot paint yet: {entry.info.unavailable}", "Use another one:  redub plugins")
-    _weights(entry.info, mode)
+    _weights(entry.info, mode, named)
     return entry
 
 
-def load(
+def load(  # noqa: PLR0913  what a user may say of a model
     entry: Entry | str,
     mode: Blend | None = None,
     *,
@@ -136,6 +137,7 @@ def load(
     seed: int = 0,
     tiny: bool = False,
     adapted: Path | None = None,
+    named: str = "",
 ) -> Generator:
     """Load a generator with its verified weights.
 
@@ -146,6 +148,7 @@ def load(
         seed: For whatever in it is random.
         tiny: Ask for a tiny random model instead of the weights, for tests.
         adapted: What its adapter wrote for the speaker; None takes the weights as they are.
+        named: The weights that the user named, if any; see `find_weights`.
 
     Returns:
         A generator whose unexpected exceptions come as `PluginError` with their cause; close it, or use it in a
@@ -157,7 +160,7 @@ def load(
     """
     entry = find(entry) if isinstance(entry, str) else entry
     chosen = _chosen(entry.info, mode)
-    files = None if tiny else _weights(entry.info, chosen)
+    files = None if tiny else _weights(entry.info, chosen, named)
     with _Blame(entry, "could not be loaded"):
         generator = _make(entry.info, LoadContext(device=device, mode=chosen, weights=files, seed=seed, adapted=adapted))
     return _Guarded(generator, entry)
@@ -186,14 +189,20 @@ def adapt(entry: Entry, request: AdaptRequest) -> Adapted:
     return result
 
 
-def find_weights(entry: Entry, mode: Blend | None = None) -> dict[str, Path]:
-    """Return the verified weight files of a blending, by name; None takes the generator's first blending.
+def find_weights(entry: Entry, mode: Blend | None = None, named: str = "") -> dict[str, Path]:
+    """Return the weight files of a blending, by name.
+
+    Args:
+        entry: The generator.
+        mode: Its blending; None takes its first.
+        named: For a generator that has its weights named: one that it declares, without the ending, a file, or the folder of a
+            training.  A file of the user's own is not verified, for nobody declared it.
 
     Raises:
-        PluginError: It does not offer this blending.
+        PluginError: It does not offer this blending, has its weights named and none are, or the other way round.
         WeightError: A weight file is missing or is not the declared one.
     """
-    return _weights(entry.info, mode)
+    return _weights(entry.info, mode, named)
 
 
 def _chosen(info: GeneratorInfo, mode: Blend | None) -> Blend:
@@ -203,8 +212,25 @@ def _chosen(info: GeneratorInfo, mode: Blend | None) -> Blend:
     return chosen
 
 
-def _weights(info: GeneratorInfo, mode: Blend | None) -> dict[str, Path]:
-    return {file.name: weights.find(file) for file in info.modes[_chosen(info, mode)].weights}
+def _weights(info: GeneratorInfo, mode: Blend | None, named: str = "") -> dict[str, Path]:
+    declared = {file.name: file for file in info.modes[_chosen(info, mode)].weights}
+    if not info.names_weights:
+        if named:
+            raise PluginError(f"The generator {info.name} has weights of its own; none can be named.", "Leave --weights out.")
+        return {name: weights.find(file) for name, file in declared.items()}
+    if not named:
+        learn = f"redub train {info.name} FOOTAGE... -o NAME"
+        ready = ", or one that comes with it:  " + ", ".join(Path(name).stem for name in declared) if declared else ""
+        raise PluginError(
+            f"The generator {info.name} paints only a person whom it was trained on, and nobody's weights are named.",
+            f"Name them with --weights: what  {learn}  made{ready}",
+        )
+    if f"{named}{weights.SUFFIX}" in declared:
+        return {f"{named}{weights.SUFFIX}": weights.find(declared[f"{named}{weights.SUFFIX}"])}
+    path = Path(named) / weights.IN_FOLDER if Path(named).is_dir() else Path(named)
+    if not path.is_file():
+        raise WeightError(f"There are no weights {path}.", f"Name what  redub train {info.name}  made.")
+    return {path.name: path}
 
 
 def _make(info: GeneratorInfo, context: LoadContext) -> Generator:

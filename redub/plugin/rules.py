@@ -54,6 +54,8 @@ def _words(info: GeneratorInfo) -> Iterator[str]:
         yield f"its region is {info.region!r}, not a Region"
     if not isinstance(info.looks_at_mouth, bool):
         yield f"looks_at_mouth is {info.looks_at_mouth!r}, neither True nor False"
+    if not isinstance(info.names_weights, bool):
+        yield f"names_weights is {info.names_weights!r}, neither True nor False"
     if not isinstance(info.unavailable, str) or "\n" in info.unavailable:
         yield "unavailable is not one line of text"
     for field in ("factory", "trainer", "adapter"):

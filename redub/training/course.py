@@ -22,11 +22,11 @@ class Course:
     steps: int = between(0, 10**9, 1000)
     rate: float = between(0, 1e6, 1e-3)
     """The learning rate at its highest."""
-    optimiser: Literal["adamw", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "sgd", "rmsprop"] = "adamw"
     momentum: float = between(0, 0.9999, 0.9)
     """Of SGD; Adam's first beta."""
     memory: float = between(0, 0.99999, 0.99)
-    """Adam's second beta."""
+    """Adam's second beta; what RMSprop keeps of its mean square."""
     decay: float = between(0, 1, 1e-4)
     """Of the weights."""
     schedule: Literal["cosine", "fixed"] = "cosine"
@@ -53,6 +53,8 @@ def make_optimiser(model: nn.Module, course: Course) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if course.optimiser == "sgd":
         return torch.optim.SGD(parameters, course.rate, momentum=course.momentum, weight_decay=course.decay)
+    if course.optimiser == "rmsprop":
+        return torch.optim.RMSprop(parameters, course.rate, alpha=course.memory, weight_decay=course.decay)
     fused = parameters[0].device.type in ("cpu", "cuda")
     return torch.optim.AdamW(
         parameters, course.rate, betas=(course.momentum, course.memory), weight_decay=course.decay, fused=fused

@@ -33,10 +33,10 @@ from redub.files import check_file
 from redub.media import Speech, check_sound, open_speech
 from redub.media.store import SOUND_RATE_HZ, load_piece, store_piece
 from redub.offset import track_offset
-from redub.pieces import LEAD, follow_course, take_crops
+from redub.pieces import LEAD, follow_course, squared, take_crops
 from redub.pipeline import analyse
 from redub.plan import Plan, fingerprint
-from redub.plugin import Piece
+from redub.plugin import Piece, Region
 from redub.progress import Tell, silent
 from redub.training.footage import Footage
 from redub.types import Doubles, Speaking
@@ -64,15 +64,23 @@ class Packed:
     """Why nothing of it was packed."""
 
 
-def make_pack(
-    footage: Sequence[Footage], folder: Path, *, size_px: int = 112, jobs: int = 1, config: Config | None = None, tell: Tell = silent
+def make_pack(  # noqa: PLR0913  each may be left out
+    footage: Sequence[Footage],
+    folder: Path,
+    *,
+    size_px: int = 112,
+    region: Region = Region.FACE,
+    jobs: int = 1,
+    config: Config | None = None,
+    tell: Tell = silent,
 ) -> list[Packed]:
-    """Analyse footage and keep the aligned faces that speak in it.
+    """Analyse footage and keep the aligned faces that speak in it, or for a FRAME generator the squares around them.
 
     Args:
         footage: From `find_footage`.
         folder: The pack; one that is there is completed, and told who speaks and who is held out if that has changed.
         size_px: Side of the crops.
+        region: What a crop is: a registered face, or the largest centred square of the frame.
         jobs: Sources that are analysed at a time, each in a process of its own.
         config: For the analysis.
         tell: Is told how many sources are done.
@@ -83,9 +91,9 @@ def make_pack(
     Raises:
         RedubError: The folder cannot be written, is something else, or a pack of another size; or a process was killed.
     """
-    _open_folder(folder, size_px)
+    _open_folder(folder, size_px, region)
     done: list[Packed] = []
-    arguments = [(one, folder, size_px, config or Config()) for one in footage]
+    arguments = [(one, folder, size_px, region, config or Config()) for one in footage]
     tell("pack", 0, len(footage))
     for packed in _in_processes(arguments, jobs) if jobs > 1 else map(_pack_source, arguments):
         done.append(packed)
@@ -121,17 +129,19 @@ def is_pack(folder: Path) -> bool:
     return (folder / "pack.json").is_file()
 
 
-def _open_folder(folder: Path, size_px: int) -> None:
+def _open_folder(folder: Path, size_px: int, region: Region) -> None:
     if is_pack(folder):
         found = _check_table(folder)
         if found["size_px"] != size_px:
             raise RedubError(f"The pack {folder} holds crops of {found['size_px']} px, not {size_px}.", "Name another folder.")
+        if found.get("region", Region.FACE) != region:
+            raise RedubError(f"The pack {folder} holds crops of another kind than the {region}.", "Name another folder.")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RedubError(f"{folder} exists and is not a pack.", "Name another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_table(folder / "pack.json", {"version": VERSION, "size_px": size_px})
+        _write_table(folder / "pack.json", {"version": VERSION, "size_px": size_px, "region": str(region)})
     except OSError as error:
         raise RedubError(f"The pack {folder} cannot be written: {error.strerror}.", "Name a folder of your own.") from error
 
@@ -156,7 +166,7 @@ def _write_table(path: Path, table: dict[str, Any]) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def _in_processes(arguments: list[tuple[Footage, Path, int, Config]], jobs: int) -> Iterator[Packed]:
+def _in_processes(arguments: list[tuple[Footage, Path, int, Region, Config]], jobs: int) -> Iterator[Packed]:
     # Forked children would inherit locks that another thread holds.
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
@@ -170,14 +180,14 @@ def _in_processes(arguments: list[tuple[Footage, Path, int, Config]], jobs: int)
         pool.shutdown(cancel_futures=True)
 
 
-def _pack_source(argument: tuple[Footage, Path, int, Config]) -> Packed:
+def _pack_source(argument: tuple[Footage, Path, int, Region, Config]) -> Packed:
     """Analyse one source and store its pieces; what cannot be read is told, not raised: it is one of hundreds."""
-    one, folder, size_px, config = argument
+    one, folder, size_px, region, config = argument
     try:
         digest = fingerprint(check_file(one.path, "footage")).sha256
         target = folder / f"{one.path.stem[:40].lstrip('.')}-{digest[:12]}"
         if not (target / "source.json").exists():
-            _make_source(one, target, size_px, config)
+            _make_source(one, target, size_px, region, config)
         pieces = _settle(target / "source.json", one)
     except RedubError as error:
         return Packed(source=one.path, frames=0, remark=error.message)
@@ -187,14 +197,15 @@ def _pack_source(argument: tuple[Footage, Path, int, Config]) -> Packed:
     return Packed(source=one.path, frames=frames, remark="" if frames else "nobody speaks in it")
 
 
-def _make_source(one: Footage, target: Path, size_px: int, config: Config) -> None:
+def _make_source(one: Footage, target: Path, size_px: int, region: Region, config: Config) -> None:
     # What is bound to fail must not cost an analysis first.
     check_sound(one.path)
     _sweep(target)
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     handle = _lock(fresh)
     try:
-        _store(analyse(one.path, config), one, fresh, size_px)
+        plan = analyse(one.path, config)
+        _store(squared(plan) if region is Region.FRAME else plan, one, fresh, size_px)
         fresh.chmod(0o755)
         try:
             fresh.rename(target)
@@ -254,7 +265,7 @@ def _store(plan: Plan, one: Footage, folder: Path, size_px: int) -> None:
                 if len(piece) >= LEAST_FRAMES:
                     name = f"{len(entries):03d}"
                     _store_one(plan, one.path, sound, piece, folder / name, size_px)
-                    entries.append({"name": name, "frames": len(piece), "offset_s": track_offset(plan, piece.track)})
+                    entries.append({"name": name, "frames": len(piece), "start": piece.start, "offset_s": track_offset(plan, piece.track)})
     table = {"source": one.path.name, "speaker": one.speaker, "is_held_out": one.is_held_out, "pieces": entries}
     _write_table(folder / "source.json", table)
 
@@ -290,6 +301,8 @@ def _read_piece(folder: Path, table: dict[str, Any], entry: dict[str, Any]) -> P
         points=points.astype(np.float32),
         times_s=times_s,
         speech=speech,
+        source=Path(str(table["source"])).stem,
+        first_frame=int(entry.get("start", 0)),
     )
 
 

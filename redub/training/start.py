@@ -11,25 +11,27 @@ import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from redub.errors import PluginError, RedubError
 from redub.files import check_file
-from redub.plugin import TrainRequest, manager
+from redub.plugin import Region, TrainRequest, manager
 from redub.plugin.discovery import cause
 from redub.progress import Tell, silent
+from redub.stills import CONSENT
 from redub.training.footage import Footage, find_footage
 from redub.training.pack import Packed, make_pack
 from redub.training.stock import Inventory, is_all_packs, piece_reader, take_stock
+from redub.weights import IN_FOLDER, SUFFIX
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover  Windows: nothing keeps two runs apart there
     fcntl = None  # type: ignore[assignment]
 
-FOOTAGE, LABEL, LOCK = "footage.pack", "training.json", ".lock"
+FOOTAGE, LABEL, LOCK, WORK = "footage.pack", "training.json", ".lock", "training"
 OWN = {"sync": ("redub.training.sync.train:train", 112)}
 """What belongs to the engine and no plugin: its trainer, and the side of the crops that it reads."""
 
@@ -42,7 +44,7 @@ class Training:
     footage: Sequence[Path]
     """Videos, folders of them, manifests; or packs."""
     output: Path
-    """The weights."""
+    """The weights; for a generator that paints whole pictures also a folder, which then holds the work folder, too."""
     work: Path | None = None
     """For packs, checkpoints and curves; None for a folder beside the output."""
     recipe: str = ""
@@ -51,6 +53,8 @@ class Training:
     seed: int = 0
     limit_s: float | None = None
     base: Path | None = None
+    consent: str = ""
+    """Who agreed, and how; needed for a generator that paints whole pictures of one person."""
     jobs: int = 1
     """Videos that are packed at a time."""
     force: bool = False
@@ -68,6 +72,9 @@ class Trained:
     inventory: Inventory
     is_complete: bool
     """The output is written.  One stage alone may not complete it."""
+    output: Path
+    """The weights."""
+    work: Path
 
 
 def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None] = lambda _: None) -> Trained:
@@ -84,8 +91,12 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
         PluginError: The trainer failed.
         KeyboardInterrupt: It was stopped; the same call goes on.
     """
-    trainer, size_px = _find_trainer(training.generator)
+    trainer, size_px, region = _find_trainer(training.generator)
+    training = _in_folder(training) if region is Region.FRAME else training
     _check_places(training)
+    if region is Region.FRAME:
+        say(CONSENT)
+        _check_consent(training)
     is_packed = is_all_packs(training.footage)
     footage = [] if is_packed else find_footage(training.footage)
     with _locked(training.folder):
@@ -94,7 +105,7 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
         else:
             _label(training.folder, {"generator": training.generator, "footage": [_row(one) for one in footage]})
             packs = [training.folder / FOOTAGE]
-            for line in remarks(make_pack(footage, packs[0], size_px=size_px, jobs=training.jobs, tell=tell)):
+            for line in remarks(make_pack(footage, packs[0], size_px=size_px, region=region, jobs=training.jobs, tell=tell)):
                 say(line)
         inventory = take_stock(packs)
         if is_packed:
@@ -103,12 +114,13 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
         request = TrainRequest(
             pieces=piece_reader(packs, inventory), output=training.output, work=training.folder, recipe=training.recipe,
             settings=training.settings, device=training.device, seed=training.seed, limit_s=training.limit_s,
-            base=training.base, tell=tell,
+            base=training.base, consent=training.consent, tell=tell,
         )  # fmt: skip
         before = _stamp(training.output)
         with nullcontext() if training.generator in OWN else _blame(training.generator):
             trainer(request)
-    return Trained(inventory=inventory, is_complete=_stamp(training.output) not in (None, before))
+    is_complete = _stamp(training.output) not in (None, before)
+    return Trained(inventory=inventory, is_complete=is_complete, output=training.output, work=training.folder)
 
 
 def describe(inventory: Inventory) -> str:
@@ -127,10 +139,10 @@ def remarks(packed: Sequence[Packed]) -> Iterator[str]:
             yield f"{one.source.name} was left out: {one.remark.rstrip('.')}."
 
 
-def _find_trainer(name: str) -> tuple[Callable[[TrainRequest], None], int]:
+def _find_trainer(name: str) -> tuple[Callable[[TrainRequest], None], int, Region]:
     if name in OWN:
         module, _, function = OWN[name][0].partition(":")
-        return getattr(importlib.import_module(module), function), OWN[name][1]
+        return getattr(importlib.import_module(module), function), OWN[name][1], Region.FACE
     entry = manager.find(name)
     if not entry.info.trainer:
         trained = [one.info.name for one in manager.find_generators().entries if one.info.trainer] + list(OWN)
@@ -138,7 +150,7 @@ def _find_trainer(name: str) -> tuple[Callable[[TrainRequest], None], int]:
     module, _, function = entry.info.trainer.partition(":")
     with _blame(name):
         trainer = getattr(importlib.import_module(module), function)
-    return trainer, next(iter(entry.info.modes.values())).input_px
+    return trainer, next(iter(entry.info.modes.values())).input_px, entry.info.region
 
 
 @contextmanager
@@ -152,6 +164,37 @@ def _blame(name: str) -> Iterator[None]:
         raise PluginError(
             f"The trainer of {name} failed: {cause(error)}.", "This is a fault of the plugin; --debug shows where."
         ) from error
+
+
+def _in_folder(training: Training) -> Training:
+    """Let a name without an ending of weights be a folder, which then holds weights and training: all that is kept of a person."""
+    if training.output.suffix == SUFFIX:
+        return training
+    work = training.work or training.output / WORK
+    check_folder(training.output, work)
+    return replace(training, output=training.output / IN_FOLDER, work=work)
+
+
+def check_folder(folder: Path, work: Path) -> None:
+    """Make the folder of a person, unless something else is there.
+
+    Raises:
+        RedubError: It is a file, holds something else, or cannot be made.
+    """
+    if folder.is_dir() and any(one.name not in (work.name, IN_FOLDER) for one in folder.iterdir()):
+        raise RedubError(f"{folder} holds something else than a training.", "Name an empty or a new folder with --output.")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RedubError(f"The folder {folder} cannot be made: {error.strerror}.", "Name another with --output.") from error
+
+
+def _check_consent(training: Training) -> None:
+    if not training.consent.strip():
+        raise RedubError(
+            "A whole person is to be learnt, and it is not said that they agreed.",
+            'Say who did and how; it is kept with the weights:  --consent "Ann Example, in writing, 1 May 2026"',
+        )
 
 
 def _check_places(training: Training) -> None:

@@ -99,8 +99,7 @@ def _draw(points: Doubles, row: Doubles, person: Bools, size: int) -> RGB:
     side = size * FINE
     # Pixel middles are whole numbers in both sizes.
     fine = (points + 0.5) * FINE - 0.5
-    fine_row = row + [np.log(FINE), 0, 0, 0]
-    fine_row[2:] = (row[2:] + 0.5) * FINE - 0.5
+    fine_row = np.array([row[0] + np.log(FINE), row[1], *((row[2:] + 0.5) * FINE - 0.5)])
     canvas = np.zeros((side, side, 3), np.float32)
     _draw_body(canvas, cv2.resize(person.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0, fine_row)
     mesh = np.concatenate([fine, apply_similarity(fine_row, _FOREHEAD)])

@@ -6,6 +6,7 @@ in 0..1; the U-Net and the discriminator work in -1..1 within.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,7 +38,7 @@ class Encoder(nn.Module):
     def __init__(self, side: int = 256, width: float = 1.0) -> None:
         super().__init__()
         sizes = [3, *(scaled(one, width) for one in ENCODER)]
-        self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes)])
         features = sizes[-1] * (side // 2 ** len(ENCODER)) ** 2
         self.mean, self.log_variance = nn.Linear(features, LATENT), nn.Linear(features, LATENT)
 
@@ -61,7 +62,7 @@ class Decoder(nn.Module):
         sizes = [scaled(DECODER[0], width), *(scaled(one, width) for one in DECODER)]
         self.grid = side // 2 ** len(DECODER)
         self.start = nn.Linear(LATENT, sizes[0] * self.grid**2)
-        self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes)])
 
     def forward(self, codes: Tensor) -> Tensor:
         x = F.relu(self.start(codes)).unflatten(1, (-1, self.grid, self.grid))

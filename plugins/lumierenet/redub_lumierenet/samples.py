@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,14 @@ VERSION = 1
 SIDE = 256
 LABEL = "label.json"
 QUALITY = 95
-RATES = [Fraction(24000, 1001), *map(Fraction, (24, 25)), Fraction(30000, 1001), *map(Fraction, (30, 50)), Fraction(60000, 1001), Fraction(60)]
+RATES = [
+    Fraction(24000, 1001),
+    *map(Fraction, (24, 25)),
+    Fraction(30000, 1001),
+    *map(Fraction, (30, 50)),
+    Fraction(60000, 1001),
+    Fraction(60),
+]
 LEAST_RATE_HZ = 15
 UNEVEN = 0.3
 """Frames that follow each other closer or farther than the rate says, by more than this share, are not consecutive."""
@@ -152,7 +160,7 @@ def follows_on(pictures: RGB, times_s: Doubles, rate_hz: float) -> Bools:
     follows = np.zeros(len(pictures), bool)
     if len(pictures) < 2:
         return follows
-    change = np.array([np.abs(b.astype(np.int16) - a).mean() for a, b in zip(pictures[:-1], pictures[1:], strict=True)])
+    change = np.array([np.abs(b.astype(np.int16) - a).mean() for a, b in pairwise(pictures)])
     is_new = change > REPEATED * np.median(change[change > 0]) if (change > 0).any() else np.zeros(len(change), bool)
     follows[1:] = is_new & (np.abs(np.diff(times_s) * rate_hz - 1) < UNEVEN)
     return follows
@@ -184,9 +192,7 @@ class _Place:
     frames: Ints
 
 
-def _collect_all(
-    pieces: Iterable[Piece], folder: Path, settings: FigureSettings, estimate: Callable[[], Estimator], tell: Tell
-) -> None:
+def _collect_all(pieces: Iterable[Piece], folder: Path, settings: FigureSettings, estimate: Callable[[], Estimator], tell: Tell) -> None:
     estimator: Estimator | None = None
     speaker: str | None = None
     rate = Fraction(_read_json(folder / "rate.json") or 0)
@@ -242,7 +248,9 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
             np.savez(file, **arrays)
         part.publish()
     except OSError as error:
-        raise RedubError(f"Samples cannot be written to {path.parent}: {error.strerror}.", "Free some space, or name another --work.") from error
+        raise RedubError(
+            f"Samples cannot be written to {path.parent}: {error.strerror}.", "Free some space, or name another --work."
+        ) from error
     finally:
         part.discard()
 

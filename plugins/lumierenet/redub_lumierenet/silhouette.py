@@ -150,4 +150,3 @@ def _settle(far: Bools, body: _Body) -> Bools:
     blunt = cv2.morphologyEx(whole.astype(np.uint8), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (BLUNT, BLUNT)))
     smooth: Floats = cv2.GaussianBlur(blunt.astype(np.float32), (0, 0), 1.5)
     return smooth > 0.5
-

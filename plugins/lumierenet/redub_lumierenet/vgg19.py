@@ -54,13 +54,11 @@ def _read(source: Path) -> dict[str, Tensor]:
 def main() -> None:
     """Convert the file that the first argument names into the one that the second names."""
     if len(sys.argv) != 3:
-        print("usage: python -m redub_lumierenet.vgg19 VGG19.pth VGG19.safetensors", file=sys.stderr)
-        raise SystemExit(2)
+        sys.exit("usage: python -m redub_lumierenet.vgg19 VGG19.pth VGG19.safetensors")
     try:
         convert(Path(sys.argv[1]), Path(sys.argv[2]))
     except RedubError as error:
-        print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
-        raise SystemExit(1) from None
+        sys.exit(f"error: {error.message}\nhint: {error.hint}")
 
 
 if __name__ == "__main__":
