@@ -1,0 +1,345 @@
+"""How well lips and sound are compared: the sync network and what the engine makes of it, on real clips and rendered heads.
+
+Writes ``sync.md`` and pictures: retrieval accuracy beside the published one, known shifts, two faces beside each other, silent
+faces, the clips' own offsets, and what listening costs of an analysis.  Nothing of it may be tuned on::
+
+    python benchmarks/sync.py ../shared/clips/clips.json --weights sync.safetensors --heads synthetic_heads.py -o report
+
+The first run analyses all clips and keeps that in ``--work``; another network's takes a few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from speaking import Heard, chosen
+from sync_clips import UNHEARD, Clip, Sight, look_at, plan_of, put_together, read_clips, render_heads
+from whole import make_input
+
+from redub.config import Config, SpeakerConfig
+from redub.draw.confusion import draw_retrieval
+from redub.hearing import join
+from redub.pipeline import analyse, hear
+from redub.speech.retrieval import FRAMES, Retrieval, retrieve
+from redub.speech.sync import LAGS, RATE_HZ, SyncSeries, load_sync
+from redub.speech.sync_features import find_speech
+from redub.speech.syncnet import SyncModel
+
+PUBLISHED = {
+    "SyncNet, LRS2": (75.8, 82.3, 87.6, 91.8, 94.5, 96.1),
+    "Perfect Match, LRS2": (88.1, 93.8, 96.4, 97.9, 98.7, 99.1),
+}
+"""Per cent by frames, as VocaLiST's authors list them."""
+PAIRS, FILMED, LENGTH_S = 200, 20, 3.0
+SLACK_S = 0.1
+"""A clip of three seconds may have that much less."""
+LEAST_PAUSE = 8
+"""Frames without speech that a silent face is made of."""
+DRAWS = 1000
+Line = list[str]
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Line:
+    """Return a Markdown table."""
+    rule = ["---", *["---:"] * (len(heading) - 1)]
+    return [*(f"| {' | '.join(cells)} |" for cells in (heading, rule, *rows)), ""]
+
+
+def percent(value: float) -> str:
+    """Return a share as per cent, or a dash where there is none."""
+    return "-" if np.isnan(value) else f"{100 * value:.1f} %"
+
+
+def spread_of(found: Sequence[Retrieval], row: int) -> str:
+    """Return the 95 % interval of an accuracy, by drawing clips with replacement."""
+    counts = np.stack([one.counts[row] for one in found])
+    drawn = counts[np.random.default_rng(0).integers(0, len(counts), (DRAWS, len(counts)))].sum(axis=1)
+    shares = drawn[:, LAGS - 1 : LAGS + 2].sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return f"{100 * low:.0f} to {100 * high:.0f}" if len(found) > 2 else "-"
+
+
+def retrieval(clips: Sequence[Clip], tracks: Sequence[SyncSeries], out: Path) -> Line:
+    """(1) How often the right moment is found, by group and length; draws where it was found instead."""
+    rows = [[name, "", *(f"{value:.1f} %" for value in values), "", "", ""] for name, values in PUBLISHED.items()]
+    pictures: Line = []
+    for group in sorted({clip.group for clip in clips}):
+        own = [track for clip, track in zip(clips, tracks, strict=True) if clip.group == group]
+        found = [retrieve(one.faces, one.sounds, one.is_speech) for one in own]
+        total = sum(found[1:], found[0])
+        offsets = [join([one.read()]).offset_frames for one in own]
+        corrected = [
+            retrieve(one.faces, one.sounds, one.is_speech, offset_frames=0.0 if np.isnan(offset) else offset)
+            for one, offset in zip(own, offsets, strict=True)
+        ]
+        better = sum(corrected[1:], corrected[0]).accuracy
+        numbers = [percent(float(share)) for share in total.accuracy]
+        spread = [spread_of(found, 0), spread_of(found, len(FRAMES) - 1)]
+        rows.append(
+            [f"{group}, {len(own)} clips", str(total.counts[0].sum()), *numbers, *spread, f"{percent(better[0])}, {percent(better[-1])}"]
+        )
+        name = f"retrieval-{group.replace(' ', '-')}.png"
+        draw_retrieval(total, group).save(out / name)
+        pictures += [f"![Where the sound was found: {group}]({name})", ""]
+    heading = ["", "windows", *map(str, FRAMES), "5: 95 % interval", "15: 95 % interval", "5 and 15 around the clips' own offsets"]
+    return ["## Retrieval accuracy by frames", "", *table(heading, rows), *pictures]
+
+
+def shifts(named: dict[str, Sequence[Clip]], model: SyncModel, out: Path) -> Line:
+    """(2) Known shifts, found or not."""
+    rows, pictures = [], []
+    for name, clips in named.items():
+        put, found, own = [], [], []
+        for clip in clips:
+            usual = clip.sight.embed(model).read().offset_frames
+            for frames in range(-LAGS, LAGS + 1):
+                put.append(frames)
+                found.append(clip.sight.moved(frames).embed(model).read().offset_frames)
+                own.append(usual)
+        error, beside = (np.abs(np.array(found) - np.array(put) - base) for base in (0.0, np.array(own)))
+        near = np.abs(np.rint(np.array(found)) - np.array(put)) <= 1
+        cells = [
+            percent(float(near.mean())),
+            percent(float((beside <= 1).mean())),
+            f"{np.nanmedian(error):.2f}",
+            f"{np.nanmedian(beside):.2f}",
+        ]
+        rows.append([f"{name}, {len(clips)} clips", str(len(put)), *cells])
+        pictures += _drawn(put, found, name, out)
+    heading = ["", "shifts", "found within a frame", "within a frame of shift and own offset", "median error, frames", "beside own offset"]
+    return ["## Known shifts from -15 to +15 frames", "", *table(heading, rows), *pictures]
+
+
+def _drawn(put: Sequence[int], found: Sequence[float], name: str, out: Path) -> Line:
+    from redub.draw.confusion import draw_confusion
+
+    counts = np.zeros((2 * LAGS + 1, 2 * LAGS + 1), np.int64)
+    for true, value in zip(put, found, strict=True):
+        if np.isfinite(value):
+            counts[true + LAGS, int(np.clip(round(value), -LAGS, LAGS)) + LAGS] += 1
+    words = [str(frames) for frames in range(-LAGS, LAGS + 1)]
+    file = f"shifts-{name.replace(' ', '-')}.png"
+    draw_confusion(counts, words, words, title=f"Known shifts, {name}", below="frames found; rows: frames put in").save(out / file)
+    return [f"![Shifts found: {name}]({file})", ""]
+
+
+def draw_pairs(clips: Sequence[Clip], count: int, seed: int) -> list[tuple[Clip, Clip, tuple[float, float]]]:
+    """Draw two speakers, all alike often, a clip of each, and where in it three seconds begin."""
+    random = np.random.default_rng(seed)
+    names = sorted({clip.speaker for clip in clips if clip.sight.length_s >= LENGTH_S - SLACK_S})
+    pairs = []
+    for _ in range(count):
+        picked = []
+        for name in random.choice(names, 2, replace=False):
+            own = [clip for clip in clips if clip.speaker == name and clip.sight.length_s >= LENGTH_S - SLACK_S]
+            clip = own[int(random.integers(len(own)))]
+            picked.append((clip, float(random.uniform(0, max(clip.sight.length_s - LENGTH_S, 0)))))
+        (one, first_s), (other, second_s) = picked
+        pairs.append((one, other, (first_s, second_s)))
+    return pairs
+
+
+def part(clip: Clip, start_s: float) -> Sight:
+    """Return three seconds of a clip."""
+    return clip.sight.cut(start_s, LENGTH_S)
+
+
+def beside(clips: Sequence[Clip], model: SyncModel, config: SpeakerConfig) -> Line:
+    """(3) Two faces, the sound of one: both are compared with it as two tracks of a video are."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for one, other, (first_s, second_s) in draw_pairs(clips, PAIRS, 1):
+        right = part(one, first_s).embed(model)
+        wrong = replace(part(other, second_s), speech=part(one, first_s).speech).embed(model)
+        shares = chosen([Heard.of(right), Heard.of(wrong)], config)
+        for kind in ("all", _kind(one, other)):
+            found.setdefault(kind, []).append((shares[0], shares[1]))
+    rows = [[kind, str(len(values)), *_rightly(values)] for kind, values in sorted(found.items())]
+    return table(["", "pairs", "right face", "wrong face", "nobody"], rows)
+
+
+def _kind(one: Clip, other: Clip) -> str:
+    is_grid = ["grid" in clip.group for clip in (one, other)]
+    return "both GRID" if all(is_grid) else "one GRID" if any(is_grid) else "neither GRID"
+
+
+def _rightly(values: Sequence[tuple[float, float]]) -> Line:
+    right, wrong = (np.array([pair[i] > pair[1 - i] for pair in values]) for i in (0, 1))
+    return [percent(float(right.mean())), percent(float(wrong.mean())), percent(float((~right & ~wrong).mean()))]
+
+
+def filmed(clips: Sequence[Clip], model: SyncModel, config: Config, folder: Path, count: int) -> Line:
+    """(3) The same as videos, through the whole analysis."""
+    values, faces = [], []
+    random = np.random.default_rng(2)
+    for number, (one, other, starts_s) in enumerate(draw_pairs(clips, count, 3)):
+        loud = int(random.integers(2))
+        target = folder / f"pair{number}.mkv"
+        if not target.exists():
+            put_together(one, other, starts_s, LENGTH_S, loud, target)
+        plan = hear(plan_of(target, folder), target, config, model=model)
+        sides = [0, 0]
+        for stretch in plan.speaking:
+            box = plan.track(stretch.track).boxes.mean(axis=0)
+            sides[int(box[0] + box[2] > plan.facts.width)] += len(stretch)
+        values.append((sides[loud], sides[1 - loud]))
+        faces.append(len({bool(one.boxes[:, ::2].mean() > plan.facts.width / 2) for one in plan.tracks}) == 2)
+    rows = [["as videos through the engine", str(len(values)), *_rightly(values), percent(float(np.mean(faces)))]]
+    return table(["", "videos", "right face", "wrong face", "nobody", "both faces found"], rows)
+
+
+def silent(clips: Sequence[Clip], held_out: Sequence[Clip], resting: Sequence[Clip], model: SyncModel, config: SpeakerConfig) -> Line:
+    """(4) Faces that do not speak: nobody is to be chosen."""
+    pairs = draw_pairs(clips, PAIRS, 4)
+    voices = [part(one, starts_s[0]).speech for one, _, starts_s in pairs]
+    pauses = [(clip.speaker, found) for clip in [*clips, *held_out] if (found := pause(clip.sight)) is not None]
+    # Nobody's silence is put under their own voice.
+    under = [(found, speaker, number) for number, (speaker, found) in enumerate([*pauses, *pauses, *pauses])]
+    strangers = [
+        next(voice for (one, _, _), voice in zip(pairs[number % 50 :], voices[number % 50 :], strict=True) if one.speaker != speaker)
+        for _, speaker, number in under
+    ]
+    kinds: dict[str, list[Sight]] = {
+        "talking, under somebody else's voice": [
+            replace(part(other, starts_s[1]), speech=voice) for voice, (_, other, starts_s) in zip(voices, pairs, strict=True)
+        ],
+        "real silence with its own sound": [found for _, found in pauses],
+        "real silence, under somebody's voice": [
+            replace(found, speech=voice) for (found, _, _), voice in zip(under, strangers, strict=True)
+        ],
+        "rendered heads at rest, under a voice": [
+            replace(clip.sight.cut(0, LENGTH_S), speech=voice) for clip in resting for voice in voices[:20]
+        ],
+        "rendered heads at rest, no sound": [clip.sight for clip in resting],
+    }
+    rows = []
+    for kind, sights in kinds.items():
+        shares = [chosen([Heard.of(sight.embed(model))], config)[0] for sight in sights]
+        if shares:
+            rows.append([kind, str(len(shares)), percent(float(np.mean(np.array(shares) == 0))), percent(1 - float(np.mean(shares)))])
+    return ["## Silent faces", "", *table(["", "cases", "nobody chosen", "share of the time"], rows)]
+
+
+def pause(sight: Sight) -> Sight | None:
+    """Return the longest stretch in which nobody is heard, shown forth and back for three seconds; None where there is none."""
+    heard = find_speech(sight.speech, sight.times_s)
+    # Lips begin to move before they are heard.
+    near = np.convolve(heard, np.ones(5), "same") > 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], near, [True]]).astype(int)))
+    runs = list(zip(edges[::2], edges[1::2], strict=True))
+    first, last = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
+    return sight.held(int(first), int(last), LENGTH_S) if last - first >= LEAST_PAUSE else None
+
+
+def offsets(clips: Sequence[Clip], model: SyncModel, config: Config) -> Line:
+    """(5) By how much each clip's own sound is early, and whether its face is taken for the speaker."""
+    rows, usual = [], {}
+    for clip in clips:
+        plan = hear(clip.plan, clip.path, config, model=model)
+        track = max(plan.tracks, key=len)
+        reading = plan.reading(track.id)
+        assert reading is not None
+        speaks = sum(len(one) for one in plan.speaking if one.track == track.id) / len(track)
+        usual.setdefault(clip.group, []).append((reading.offset_s * RATE_HZ, speaks))
+        if "val" not in clip.group:
+            numbers = (
+                f"{reading.offset_s * RATE_HZ:+.2f}",
+                f"{reading.offset_s:+.3f} s",
+                f"{reading.confidence:.2f}",
+                f"{reading.distance:.2f}",
+            )
+            rows.append([clip.name, clip.group, *numbers, percent(reading.coverage), percent(speaks)])
+    heading = ["clip", "group", "frames early", "early by", "confidence", "distance", "coverage", "speaks"]
+    means = []
+    for group, found in sorted(usual.items()):
+        values = np.array(found)
+        low, middle, high = np.nanquantile(values[:, 0], [0.05, 0.5, 0.95])
+        means.append([group, str(len(found)), f"{middle:+.2f}", f"{low:+.2f} to {high:+.2f}", percent(float((values[:, 1] > 0.5).mean()))])
+    heads = ["group", "clips", "median offset, frames", "5 to 95 %", "taken for the speaker most of the time"]
+    return ["## The clips' own offsets", "", *table(heading, rows), *table(heads, means)]
+
+
+def cost(clip: Path, seconds: int, model: SyncModel, folder: Path) -> Line:
+    """(6) What listening costs of an analysis at 720p."""
+    video, _ = make_input(clip, seconds, folder)
+
+    def timed(work: Callable[[], object]) -> tuple[object, float, float]:
+        began, cpu = time.perf_counter(), time.process_time()
+        return work(), time.perf_counter() - began, time.process_time() - cpu
+
+    plan, seen_s, seen_cpu_s = timed(lambda: analyse(video, UNHEARD))
+    _, heard_s, heard_cpu_s = timed(lambda: hear(plan, video, Config(), model=model))  # type: ignore[arg-type]
+    rows = [
+        [kind, f"{seen:.1f} s", f"{heard:.1f} s", percent(heard / (seen + heard))]
+        for kind, seen, heard in (("wall", seen_s, heard_s), ("processor", seen_cpu_s, heard_cpu_s))
+    ]
+    return [f"## Cost, {seconds} s of 1280 x 720", "", *table(["time", "shots, faces, crops", "listening", "share"], rows)]
+
+
+def main() -> None:
+    """Write the report."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("clips", type=Path, help="a manifest: a JSON list with file, speaker and split")
+    options.add_argument("--weights", type=Path, help="a sync network; else the shipped one")
+    options.add_argument("--heads", type=Path, help="a module that renders heads")
+    options.add_argument("--work", type=Path, default=Path("sync-work"), help="keeps analyses")
+    options.add_argument("-o", "--output", type=Path, default=Path("sync-report"))
+    options.add_argument("--set", action="append", default=[], help="a setting, such as speakers.chance=0.3")
+    options.add_argument("--only", nargs="+", default=[], help="retrieval, shifts, beside, silent, offsets, cost")
+    options.add_argument("--filmed", type=int, default=FILMED, help="pairs that are written as videos")
+    options.add_argument("--seconds", type=int, default=30, help="length of the 720p input")
+    options.add_argument("--held-out", type=int, default=1000, help="most clips of the split val")
+    options.add_argument("--jobs", type=int, default=1)
+    asked = options.parse_args()
+    for folder in (asked.work, asked.output):
+        folder.mkdir(parents=True, exist_ok=True)
+    lines = ["# Lips and sound", "", *measure(asked)]
+    (asked.output / "sync.md").write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
+
+
+def measure(asked: argparse.Namespace) -> Line:
+    """Return the report's lines; pictures are written on the way."""
+    config = Config()
+    for setting in asked.set:
+        config = config.set(setting)
+    model = load_sync(asked.weights)
+    held_out, test = (
+        read_clips(asked.clips, split, asked.work, asked.weights, asked.jobs, most)
+        for split, most in (("val", asked.held_out), ("test", 1000))
+    )
+    talking: list[Clip] = []
+    resting: list[Clip] = []
+    if asked.heads:
+        talks, rests = render_heads(asked.heads, asked.work)
+        talking, resting = (
+            look_at([(path, path.stem, "heads") for path in paths], asked.work, asked.weights, 1) for paths in (talks, rests)
+        )
+    everybody = [*held_out, *test, *talking]
+    grid = [clip for clip in test if "grid" in clip.group]
+    parts: dict[str, Callable[[], Line]] = {
+        "retrieval": lambda: retrieval(everybody, [clip.sight.embed(model) for clip in everybody], asked.output),
+        "shifts": lambda: shifts({"GRID test": grid, **({"rendered heads": talking} if talking else {})}, model, asked.output),
+        "beside": lambda: [
+            "## Two faces, the sound of one", "", *beside(test, model, config.speakers),
+            *(filmed(test, model, config, asked.work, asked.filmed) if asked.filmed else []),
+        ],
+        "silent": lambda: silent(test, held_out, resting, model, config.speakers),
+        "offsets": lambda: offsets(everybody, model, config),
+        "cost": lambda: cost(next(clip.path for clip in test if "seat" in clip.group), asked.seconds, model, asked.work),
+    }  # fmt: skip
+    lines: Line = []
+    for name, make in parts.items():
+        if name in asked.only or not asked.only:
+            began = time.perf_counter()
+            lines += make()
+            print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+    return lines
+
+
+if __name__ == "__main__":
+    main()
