@@ -11,9 +11,11 @@ from typer.testing import CliRunner
 
 from redub.cli import app
 from redub.errors import PluginError, RedubError
-from redub.metrics import Profile, Protocol, Recording, Take, evaluate
+from redub.metrics import Network, Profile, Protocol, Recording, Take, evaluate
 from redub.plugin import Region
 from redub.progress import Recorder
+from redub.speech.sync_layers import ClipSync
+from redub.speech.syncnet import OwnSync
 
 
 class Loader:
@@ -36,7 +38,8 @@ def evaluated(beside, takes, painter, by_loudness, tmp_path_factory):
     loader, recorder = Loader(painter(by_loudness)), Recorder()
     profile = Profile(rate_hz=25.0, gap=takes[0].gap)
     damaged = Recording(path=text, speaker="nobody")
-    return evaluate([*beside(60), damaged], loader, profile=profile, tell=recorder), loader, recorder
+    network = Network(model=OwnSync(ClipSync(width=0.25, features=16)), name="untrained")
+    return evaluate([*beside(60), damaged], loader, profile=profile, network=network, tell=recorder), loader, recorder
 
 
 def test_a_mouth_that_follows_the_loudness_follows_about_as_well_as_the_loudness(evaluated):
@@ -85,6 +88,17 @@ def test_the_pictures_are_of_this_person(evaluated):
         assert clip.picture.mse > 0
         assert clip.picture.mse_mouth > 0
     assert report.speakers[0].identity_stills < 0.5
+
+
+def test_a_network_compares_what_was_painted_and_the_true_lips(evaluated):
+    report = evaluated[0]
+    assert report.network == "untrained"
+    for clip in report.clips:
+        lips = [clip.sync.source, clip.sync.own, clip.sync.dub, clip.sync.dub_floor]
+        # Of length one, so no further apart than that.
+        assert all(0 < one.distance < 2 and 0 < one.coverage <= 1 for one in lips)
+        assert len({one.distance for one in lips}) == 4
+    assert report.table()["clips"][0]["sync"]["own"]["right"].keys() == {"5", "7", "9", "11", "13", "15"}
 
 
 def test_nothing_is_learnt_from_the_clip_whose_mouth_is_the_truth(evaluated):
