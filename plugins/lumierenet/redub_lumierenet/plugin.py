@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from redub.plugin import AudioWindow, Blend, ClipLimits, GeneratorInfo, Mode, Region, hookimpl
+from redub.plugin import AudioWindow, Blend, ClipLimits, GeneratorInfo, Mode, Region, WeightFile, hookimpl
 
-UNAVAILABLE = "Its networks are not built yet and no weights are trained."
-
-RATE = Fraction(30)
-LOOK_BACK_FRAMES = 15
-"""W in the paper: the recurrent network hears 15 steps that end with the frame's own."""
-STEP_WINDOW_S = 0.0444
-"""Length of one step's spectrum; a step is one frame, so its hop is three quarters of that."""
+SLOWEST = Fraction(15)
+"""Frames a second of the slowest footage that it learns from; steps of sound are a frame apart."""
+WINDOW_S = 0.044
+LARGEST_RATE_LAG_S = float(30 / SLOWEST)
+"""How far the farthest step may lie from the frame: that many of the slowest footage's."""
+WEIGHTS: tuple[WeightFile, ...] = ()
+"""Instructors that come with the plugin, asked for by name."""
 
 INFO = GeneratorInfo(
     name="lumierenet",
-    summary="Paints one lecturer, whom it was trained on, from sound alone (Kim, Ganapathi 2019).",
-    api=(1, 0),
+    summary="Paints the whole picture of one person, whom it was trained on, from sound alone (Kim, Ganapathi 2019).",
+    api=(1, 2),
     licence="Apache-2.0",
     region=Region.FRAME,
-    modes={Blend.FEATHER: Mode(input_px=256, output_px=256)},
-    frame_rate_hz=RATE,
-    # The oldest step's spectrum is centred 14 frames before the frame's middle, the newest one on it.
-    audio=AudioWindow(rate_hz=16000, before_s=float((LOOK_BACK_FRAMES - 1) / RATE) + STEP_WINDOW_S / 2, after_s=STEP_WINDOW_S / 2),
+    modes={Blend.FEATHER: Mode(input_px=256, output_px=256, weights=WEIGHTS)},
+    # It paints single frames, each from the sound around its own middle, so any frame rate is right.
+    frame_rate_hz=None,
+    # Pre-emphasis needs a sample more before a window, and rounding to samples one at both ends.
+    audio=AudioWindow(rate_hz=16000, before_s=LARGEST_RATE_LAG_S + WINDOW_S / 2 + 2e-4, after_s=LARGEST_RATE_LAG_S + WINDOW_S / 2 + 2e-4),
     clip=ClipLimits(max_frames=32),
+    names_weights=True,
     factory="redub_lumierenet.generator:load",
-    unavailable=UNAVAILABLE,
+    trainer="redub_lumierenet.train:train",
 )
 
 

@@ -1,0 +1,105 @@
+"""desk: what every stage of a training has at hand: samples, chance, device; and how held-out pieces are shown."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from redub.training.course import autocast, chance
+from redub.types import RGB, Floats, Ints
+from redub_lumierenet.losses import Vgg, load_vgg, stand_in
+from redub_lumierenet.recipe import Recipe
+from redub_lumierenet.samples import Samples, Stretch
+
+ROWS_A_PIECE = 4
+"""Rows that are drawn from a piece at a time, for a piece is opened as a whole."""
+LOOKED_AT, SHOWN = 24, 5
+"""Held-out rows that are measured, and of those, on a sheet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Desk:
+    """What a stage works with."""
+
+    recipe: Recipe
+    samples: Samples
+    device: str
+    seed: int
+    vgg: Vgg
+
+    def random(self, stage: str, step: int) -> np.random.Generator:
+        """Return the chance of one step, always the same."""
+        return np.random.default_rng(chance(self.seed, f"{stage}-draw", step))
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return autocast(self.device, self.recipe.precision)
+
+    def draw(self, random: np.random.Generator, choices: list[Ints], count: int, apiece: int = ROWS_A_PIECE) -> Ints:
+        """Draw rows, a few from each of some pieces; longer pieces come more often.
+
+        Args:
+            random: Chance.
+            choices: The rows of each piece that may be drawn, at least one.
+            count: How many rows in all.
+            apiece: How many of them from one piece.
+        """
+        sizes = np.array([len(one) for one in choices], np.float64)
+        places = random.choice(len(choices), -(-count // apiece), p=sizes / sizes.sum())
+        rows = np.concatenate([random.choice(choices[int(i)], apiece) for i in places])
+        return np.asarray(rows[:count], np.int64)
+
+    def look_rows(self) -> Ints:
+        """Return held-out rows that are looked at, spread over all of them; of what is learnt from where nothing is held out."""
+        stretches = self.samples.held_out or self.samples.learnt_from
+        rows = self.samples.rows([one for one in stretches if len(one) > 2])
+        first = {one.start for one in stretches} | {one.start + 1 for one in stretches}
+        rows = np.array([row for row in rows if row not in first], np.int64)
+        return rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
+
+    def figures(self, rows: Ints) -> Tensor:
+        """Return (K, 3, side, side) in 0..1, on the device."""
+        return as_floats(self.samples.figures(rows), self.device)
+
+    def pictures(self, rows: Ints) -> Tensor:
+        """Return (K, 3, 256, 256) in 0..1, on the device."""
+        return as_floats(self.samples.pictures(rows), self.device)
+
+
+def make_desk(recipe: Recipe, samples: Samples, device: str, seed: int) -> Desk:
+    """Put a desk together; reads VGG-19 where the recipe wants it."""
+    from pathlib import Path
+
+    vgg = load_vgg(Path(recipe.vgg19)) if recipe.features == "vgg19" else stand_in(0)
+    vgg = vgg.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Desk(recipe=recipe, samples=samples, device=device, seed=seed, vgg=vgg)
+
+
+def seen_rows(samples: Samples, stretches: tuple[Stretch, ...]) -> list[Ints]:
+    """Return for each piece the rows in which there is a face, leaving out pieces without."""
+    found = []
+    for one in stretches:
+        rows = np.arange(one.start, one.stop)
+        found.append(rows[np.isfinite(samples.points[one.start : one.stop]).all(axis=(1, 2))])
+    return [rows for rows in found if len(rows)]
+
+
+def as_floats(pictures: RGB, device: str) -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) in 0..1, laid out as the networks want it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2)
+    return (tensor.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def as_picture(picture: Tensor) -> RGB:
+    """(3, H, W) in 0..1 -> (H, W, 3) uint8."""
+    values = (picture.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(values.permute(1, 2, 0).cpu().numpy())
+
+
+def tensor(values: Floats, device: str) -> Tensor:
+    """Return floats on a device."""
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)
