@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -40,6 +40,20 @@ SAID = (
     ("The quick brown fox jumps over a lazy dog, while four more watch.", "en"),
 )
 """What rendered heads say, and in which voice."""
+
+Line = list[str]
+"""Of Markdown."""
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Line:
+    """Return a Markdown table."""
+    rule = ["---", *["---:"] * (len(heading) - 1)]
+    return [*(f"| {' | '.join(cells)} |" for cells in (heading, rule, *rows)), ""]
+
+
+def percent(value: float) -> str:
+    """Return a share as per cent, or a dash where there is none."""
+    return "-" if np.isnan(value) else f"{100 * value:.1f} %"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -227,6 +241,21 @@ def write_video(target: Path, pictures: Iterable[RGB], speech: Floats) -> None:
         block.sample_rate, block.pts = SOUND_RATE_HZ, 0
         out.mux([*voice.encode(block), *voice.encode()])
     part.replace(target)
+
+
+def with_sound(video: Path, sound: Path, target: Path) -> Path:
+    """Write a video with a sound of its own, both as they are."""
+    if not target.exists():
+        part = target.with_name(f".{target.name}")
+        with av.open(str(video)) as pictures, av.open(str(sound)) as voice, av.open(str(part), "w", format="matroska") as out:
+            for source in (pictures.streams.video[0], voice.streams.audio[0]):
+                stream = out.add_stream_from_template(source)
+                for packet in source.container.demux(source):
+                    if packet.dts is not None:
+                        packet.stream = stream
+                        out.mux(packet)
+        part.replace(target)
+    return target
 
 
 def render_heads(tool: Path, folder: Path) -> tuple[list[Path], list[Path]]:
