@@ -18,7 +18,7 @@ from redub.metrics import Recording, Take
 from redub.metrics.takes import find_take
 from redub.plugin import AudioWindow, Clip, Generator, GeneratorInfo, Mode, Painted, Region
 from redub.stages.generate import Model
-from redub.types import Blend
+from redub.types import Blend, Speaking
 
 FIRST, FRAMES = (8, 88), 60
 SIZE_PX = 96
@@ -71,7 +71,7 @@ def beside(talking: list[Path], takes: list[Take], tmp_path_factory: pytest.Temp
         folder = tmp_path_factory.mktemp("beside")
         for path, take in zip(talking, takes, strict=True):
             shutil.copyfile(path, folder / path.name)
-            stretch = replace(take.plan.speaking[0], stop=frames)
+            stretch = Speaking(track=take.track, start=take.start, stop=frames)
             replace(take.plan, speaking=(stretch,)).save(folder / f"{path.name}.redub")
         return [Recording(path=folder / path.name, speaker="head", group="demo") for path in talking]
 
