@@ -95,7 +95,8 @@ def shifts(named: dict[str, Sequence[Clip]], model: SyncModel, out: Path) -> Lin
         rows.append([f"{name}, {len(clips)} clips", str(len(put)), *cells])
         pictures += _drawn(put, found, name, out)
     heading = ["", "shifts", "found within a frame", "within a frame of shift and own offset", "median error, frames", "beside own offset"]
-    return ["## Known shifts from -15 to +15 frames", "", *table(heading, rows), *pictures]
+    note = "The own offset is what the network reads of the clip as it is. Heads that are rendered may move before they are heard."
+    return ["## Known shifts from -15 to +15 frames", "", *table(heading, rows), note, "", *pictures]
 
 
 def _drawn(put: Sequence[int], found: Sequence[float], name: str, out: Path) -> Line:

@@ -237,23 +237,28 @@ def write_video(target: Path, pictures: Iterable[RGB], speech: Floats) -> None:
             frame.pts, frame.time_base = number, 1 / Fraction(RATE_HZ)
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
-        block = av.AudioFrame.from_ndarray((np.clip(speech, -1, 1) * 32767).astype(np.int16)[None], "s16", "mono")
-        block.sample_rate, block.pts = SOUND_RATE_HZ, 0
-        out.mux([*voice.encode(block), *voice.encode()])
+        out.mux([*voice.encode(_block(speech)), *voice.encode()])
     part.replace(target)
 
 
+def _block(speech: Floats) -> av.AudioFrame:
+    block = av.AudioFrame.from_ndarray((np.clip(speech, -1, 1) * 32767).astype(np.int16)[None], "s16", "mono")
+    block.sample_rate, block.pts, block.time_base = SOUND_RATE_HZ, 0, Fraction(1, SOUND_RATE_HZ)
+    return block
+
+
 def with_sound(video: Path, sound: Path, target: Path) -> Path:
-    """Write a video with a sound of its own, both as they are."""
+    """Write a video with a sound of its own, its pictures as they are."""
     if not target.exists():
         part = target.with_name(f".{target.name}")
-        with av.open(str(video)) as pictures, av.open(str(sound)) as voice, av.open(str(part), "w", format="matroska") as out:
-            for source in (pictures.streams.video[0], voice.streams.audio[0]):
-                stream = out.add_stream_from_template(source)
-                for packet in source.container.demux(source):
-                    if packet.dts is not None:
-                        packet.stream = stream
-                        out.mux(packet)
+        with av.open(str(video)) as pictures, open_speech(sound, SOUND_RATE_HZ) as speech, av.open(str(part), "w", "matroska") as out:
+            stream = out.add_stream_from_template(pictures.streams.video[0], opaque=True)
+            voice: Any = out.add_stream("pcm_s16le", rate=SOUND_RATE_HZ, layout="mono")
+            out.mux([*voice.encode(_block(speech.window(0, speech.samples))), *voice.encode()])
+            for packet in pictures.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
         part.replace(target)
     return target
 
