@@ -54,9 +54,8 @@ def _tiny(seed: int) -> Instructor:
         ear, decoder, generator = Ear(8), Decoder(64, TINY), UNet(3, SIDE, TINY, 0.0)
     with torch.no_grad():
         # Untrained they paint an even gray, in which no fault would be seen.
-        ear.fc.weight *= CONTRAST
-        decoder.convolutions[-1].weight *= CONTRAST  # type: ignore[operator]
-        generator.ups[-1].weight *= CONTRAST  # type: ignore[operator]
+        for layer in (ear.fc, decoder.convolutions[-1], generator.ups[-1]):
+            layer.weight.mul_(CONTRAST)  # type: ignore[operator, union-attr]
     return Instructor(
         ear=ear.eval(), decoder=decoder.eval(), generator=generator.eval(), mean=torch.full((BANDS,), -10.0),
         deviation=torch.full((BANDS,), 4.0), window=15, ahead=0, rate_hz=SLOWEST,
@@ -75,7 +74,7 @@ class LumiereNetGenerator(Generator):
         self.decoder = _ready(instructor.decoder, device, self.type)
         self.generator = _ready(_fused(instructor.generator), device, self.type)
         # The last layer decides the colours: half precision would show as bands.
-        self.last = self.generator.ups[-1].float()
+        self.generator.ups[-1].float()
 
     @torch.inference_mode()
     def generate(self, clip: Clip) -> Painted:
@@ -83,17 +82,23 @@ class LumiereNetGenerator(Generator):
         heard = normalised(windows(clip.speech, clip.times_s, self.steps_s), self.mean, self.deviation)
         count = len(heard)
         filled = torch.from_numpy(np.concatenate([heard, np.repeat(heard[-1:], -count % BATCH, axis=0)]))
-        pictures = [self._paint(filled[start : start + BATCH]) for start in range(0, len(filled), BATCH)]
+        pictures = [self._paint(self._pose(filled[start : start + BATCH])) for start in range(0, len(filled), BATCH)]
         return Painted(frames=np.concatenate(pictures)[:count])
 
-    def _paint(self, heard: Tensor) -> RGB:
-        """(B, W, 40) -> (B, 256, 256, 3)."""
-        figures = self.decoder(self.ear(heard.to(self.device)).to(self.type))
-        return as_pictures(self._painted(figures))
+    @torch.inference_mode()
+    def paint_figures(self, figures: RGB) -> RGB:
+        """Paint from given pose figures in the place of heard ones: (T, s, s, 3) -> (T, 256, 256, 3)."""
+        shown = torch.from_numpy(np.ascontiguousarray(figures)).permute(0, 3, 1, 2).to(self.device).float() / 255
+        return np.concatenate([self._paint(shown[start : start + BATCH].to(self.type)) for start in range(0, len(shown), BATCH)])
 
-    def _painted(self, figures: Tensor) -> Tensor:
-        painted: Tensor = self.generator(enlarged(figures).contiguous(memory_format=torch.channels_last))
-        return painted.float()
+    def _pose(self, heard: Tensor) -> Tensor:
+        """(B, W, 40) -> (B, 3, side, side)."""
+        figures: Tensor = self.decoder(self.ear(heard.to(self.device)).to(self.type))
+        return figures
+
+    def _paint(self, figures: Tensor) -> RGB:
+        """(B, 3, side, side) -> (B, 256, 256, 3)."""
+        return as_pictures(self.generator(enlarged(figures).contiguous(memory_format=torch.channels_last)).float())
 
 
 def as_pictures(painted: Tensor) -> RGB:

@@ -124,7 +124,9 @@ class UNet(nn.Module):
             skips.append(x)
         last = len(self.ups) - 1
         for i, up in enumerate(self.ups):
-            x = up(F.relu(x))
+            x = F.relu(x)
+            # The last layer decides the colours, and may be kept finer than the others.
+            x = up(x.to(up.weight.dtype) if i == last else x)
             if 1 <= i <= UNET_DROPPED and i < last:
                 x = F.dropout(x, self.dropout, self.training)
             if i < last:
