@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from redub.ahead import ahead
 from redub.config import SpeakerConfig
 from redub.errors import MediaError, WeightError
 from redub.faces.crop import take_crop, take_luma
@@ -31,6 +33,8 @@ from redub.types import Doubles, Floats, Reading, Speaking, Track
 if TYPE_CHECKING:
     from redub.speech.syncnet import SyncModel
 
+AHEAD = 8
+"""Frames that are decoded before they are asked for."""
 PART_S = 30.0
 """Longer tracks are compared in parts of at most this length."""
 UNTOLD = "The speaker is taken to be the face that looks into the camera for longest."
@@ -170,8 +174,8 @@ def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, tell: Tel
     loudest = _loudness(sound)
     total = max((look.stretch.stop for look in waiting), default=0)
     live: list[_Look] = []
-    with open_video(video, plan.pts) as reader:
-        for frame in reader.read(0, total):
+    with open_video(video, plan.pts) as reader, closing(ahead(reader.read(0, total), AHEAD)) as frames:
+        for frame in frames:
             while waiting and waiting[0].stretch.start <= frame.index:
                 live.append(waiting.pop(0))
             for look in live:
