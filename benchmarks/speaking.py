@@ -251,7 +251,7 @@ def embed(pack: Path, most: int, model: object) -> dict[str, list[SyncSeries]]:
     for piece in read_pack(pack):
         found = names.setdefault(piece.speaker, [])
         if sum(held for held, _ in found) < most and (piece.is_held_out or len(found) < most):
-            found.append((piece.is_held_out, embed_track(model, piece.crops, piece.times_s, piece.speech)))  # type: ignore[arg-type]
+            found.append((piece.is_held_out, embed_track(model, piece.crops, piece.points, piece.times_s, piece.speech)))  # type: ignore[arg-type]
     return {name: [one for held, one in found if held == any(held for held, _ in found)][:most] for name, found in names.items()}
 
 

@@ -41,6 +41,7 @@ SAID = (
 )
 """What rendered heads say, and in which voice."""
 
+ARRAYS = ("mouths", "points", "times_s", "speech")
 Line = list[str]
 """Of Markdown."""
 
@@ -62,13 +63,15 @@ class Sight:
 
     mouths: RGB
     """(T, ...) as the network prepares them."""
+    points: Floats
+    """(T, 68, 2) canonical landmarks."""
     times_s: Doubles
     """(T,) middles of the frames, counted from the speech's first sample."""
     speech: Floats
     """(N,) mono at 16 kHz."""
 
     def embed(self, model: SyncModel) -> SyncSeries:
-        return embed_track(model, self.mouths, self.times_s, self.speech)
+        return embed_track(model, self.mouths, self.points, self.times_s, self.speech)
 
     @property
     def begins_s(self) -> float:
@@ -85,7 +88,7 @@ class Sight:
         rows = (self.times_s >= begin_s) & (self.times_s < begin_s + length_s)
         first = round(begin_s * SOUND_RATE_HZ)
         speech = window(self.speech, first, first + round(length_s * SOUND_RATE_HZ))
-        return Sight(mouths=self.mouths[rows], times_s=self.times_s[rows] - first / SOUND_RATE_HZ, speech=speech)
+        return Sight(mouths=self.mouths[rows], points=self.points[rows], times_s=self.times_s[rows] - first / SOUND_RATE_HZ, speech=speech)
 
     def moved(self, frames: int) -> Sight:
         """Return it with its sound earlier by so many frames at 25 Hz."""
@@ -99,7 +102,8 @@ class Sight:
         begin, end = (round((float(self.times_s[i]) - 0.02) * SOUND_RATE_HZ) for i in (first, last - 1))
         there_and_back = window(self.speech, begin, end + round(SOUND_RATE_HZ / RATE_HZ))
         speech = np.resize(np.concatenate([there_and_back, there_and_back[::-1]]), round(length_s * SOUND_RATE_HZ))
-        return Sight(mouths=self.mouths[order], times_s=(np.arange(len(order)) + 0.5) / RATE_HZ, speech=speech.astype(np.float32))
+        times_s = (np.arange(len(order)) + 0.5) / RATE_HZ
+        return Sight(mouths=self.mouths[order], points=self.points[order], times_s=times_s, speech=speech.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,7 +175,7 @@ def _sight(path: Path, plan: Plan, folder: Path, model: SyncModel) -> Sight | No
     kept = folder / f"{path.name}.{model.kind}.npz"
     if kept.exists():
         with np.load(kept) as arrays:
-            return Sight(**{name: arrays[name] for name in ("mouths", "times_s", "speech")})
+            return Sight(**{name: arrays[name] for name in ("mouths", "points", "times_s", "speech")})
     if not plan.tracks:
         print(f"{path.name} is left out: no face was found.")
         return None
@@ -181,8 +185,10 @@ def _sight(path: Path, plan: Plan, folder: Path, model: SyncModel) -> Sight | No
     rows = plan.crop(track.id).similarities
     with open_video(path, plan.pts) as reader:
         frames = [take_mouth(frame, rows[frame.index - track.start], model) for frame in reader.read(track.start, track.stop)]
-    sight = Sight(mouths=np.stack(frames)[track.is_measured], times_s=course.times_s[track.is_measured], speech=course.speech)
-    np.savez(kept, mouths=sight.mouths, times_s=sight.times_s, speech=sight.speech)
+    seen = track.is_measured
+    points, times_s = course.points[seen].astype(np.float32), course.times_s[seen]
+    sight = Sight(mouths=np.stack(frames)[seen], points=points, times_s=times_s, speech=course.speech)
+    np.savez(kept, mouths=sight.mouths, points=points, times_s=times_s, speech=sight.speech)
     return sight
 
 
