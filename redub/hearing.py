@@ -8,7 +8,6 @@ offset that the video has there.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -74,24 +73,7 @@ def listen(
         return replace(plan, readings=(), network="", unheard=f"{error.message} {UNTOLD}")
     with sound:
         readings = read_tracks(plan, video, sound, model, config, tell)
-    return replace(plan, readings=readings, network=network_name(model, weights), unheard="")
-
-
-def network_name(model: SyncModel, weights: Path | None = None) -> str:
-    """Return a network's kind and the begin of its sha256.
-
-    Args:
-        model: What was loaded.
-        weights: From where; None for the shipped one.
-    """
-    from redub.speech import syncnet
-    from redub.weights import find
-
-    path = weights or (find(syncnet.SHIPPED) if syncnet.SHIPPED is not None else None)
-    if path is None:
-        return model.kind
-    with path.open("rb") as file:
-        return f"{model.kind}-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+    return replace(plan, readings=readings, network=model.name, unheard="")
 
 
 def read_tracks(
@@ -227,7 +209,7 @@ def _compared(plan: Plan, look: _Look, sound: Speech, model: SyncModel, loudest:
     rows = np.array(sorted(look.frames), np.int64) - look.stretch.start
     pictures = np.stack(look.pictures) if look.pictures else np.zeros((0, CROP_PX, CROP_PX, 3), np.uint8)
     times_s = course.times_s[rows]
-    series = embed_track(model, pictures, times_s, course.speech)
+    series = embed_track(model, pictures, course.points[rows], times_s, course.speech)
     # What is loud in one track may be the hum of the room in another.
     is_speech = series.is_speech & (decibels(course.speech, series.times_s) >= loudest - SPEECH_DB)
     series = replace(series, is_speech=is_speech)

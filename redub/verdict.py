@@ -20,7 +20,8 @@ import numpy as np
 
 from redub.config import SyncConfig
 from redub.errors import ConfigError, MediaError, WeightError
-from redub.hearing import Curve, join, network_name, take_mouth
+from redub.faces.follow import canonical_points
+from redub.hearing import Curve, join, take_mouth
 from redub.media import Frame, Speech, open_speech
 from redub.media.place import Part
 from redub.plan import Plan
@@ -137,6 +138,7 @@ class _Run:
     start_s: float
     due_s: float
     pictures: list[Any] = field(default_factory=list)
+    points: list[Any] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
 
 
@@ -184,7 +186,9 @@ class Judge:
             self._read(run)
         elif middle + float(frame.duration) / 2 >= run.due_s:
             path = self._paths[track]
-            run.pictures.append(take_mouth(frame, path.similarities[frame.index - path.start], self._model))
+            row = path.similarities[frame.index - path.start]
+            run.pictures.append(take_mouth(frame, row, self._model))
+            run.points.append(canonical_points(frame.gray(), row))
             run.times_s.append(middle)
             run.due_s = max(run.due_s + 1 / RATE_HZ, middle - 1 / RATE_HZ)
             if len(run.pictures) > WHOLE_S * RATE_HZ:
@@ -224,8 +228,9 @@ class Judge:
             first = round((run.times_s[0] - 0.5) * SOUND_RATE_HZ)
             speech = self._speech.window(first, round((run.times_s[-1] + 0.5) * SOUND_RATE_HZ))
             times_s = np.array(run.times_s) - first / SOUND_RATE_HZ
-            self._readings.setdefault(run.key, []).append(embed_track(self._model, np.stack(run.pictures), times_s, speech).read())
-        run.pictures, run.times_s = [], []
+            points = np.stack(run.points)
+            self._readings.setdefault(run.key, []).append(embed_track(self._model, np.stack(run.pictures), points, times_s, speech).read())
+        run.pictures, run.points, run.times_s = [], [], []
 
 
 def _fit(curve: Curve) -> Fit:
@@ -295,7 +300,7 @@ def open_judge(plan: Plan, speech: Speech, audio: Path, config: SyncConfig, stac
     except WeightError:
         return None
     heard = speech if speech.rate_hz == SOUND_RATE_HZ else stack.enter_context(open_speech(audio, SOUND_RATE_HZ))
-    return Judge(plan, model, network_name(model), heard)
+    return Judge(plan, model, model.name, heard)
 
 
 def check_can_judge(config: SyncConfig) -> None:

@@ -99,6 +99,11 @@ def look(gray: Any, place: Doubles, anchoring: float = ANCHORING) -> Sight:
     return Sight(place=settled, points=points, spread=spread, patch=patch, patch_place=place)
 
 
+def canonical_points(gray: Any, place: Doubles) -> Doubles:
+    """Find the landmarks of the face at a place: (68, 2) in the unit square of its canonical crop."""
+    return apply_similarity(invert_similarity(place), look(gray, place).points)
+
+
 def follow(gray: Any, last: Sight) -> Sight | None:
     """See in this frame the face that was seen in a neighbouring one; None where it cannot be followed."""
     moved = _flow(last.patch, cut_patch(gray, last.patch_place, FLOW_PX))

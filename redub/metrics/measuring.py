@@ -28,8 +28,8 @@ LEAK_S = 10.0
 MARGIN_S = 1
 """Sound that is made reaches so far beyond what is watched."""
 
-See = Callable[[Frame], None]
-"""Is shown a painted frame."""
+See = Callable[[Frame, Doubles], None]
+"""Is shown a painted frame, and the landmarks (68, 2) that are read from it, canonical."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class Pictures:
         )
 
 
-def unwatched(frame: Frame) -> None:
+def unwatched(frame: Frame, points: Doubles) -> None:
     """Let a painted frame pass."""
 
 
@@ -120,7 +120,7 @@ def paint_and_compare(
     described: list[tuple[Doubles, Doubles]] = []
     for i, shown in enumerate(repaint(take, bench.model, voice, bench.stills, bench.config)):
         points.append(shown.points)
-        see(shown.frame)
+        see(shown.frame, shown.points)
         if is_compared:
             rows.append(_compared(shown, region))
             if i in chosen:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from redub.errors import WeightError
-from redub.hearing import network_name, take_mouth
+from redub.hearing import take_mouth
 from redub.media import Frame, open_speech, open_video
 from redub.metrics.report import Sync, SyncReport
 from redub.metrics.takes import Take
 from redub.speech.retrieval import retrieve
 from redub.speech.sync import RATE_HZ, SyncSeries, embed_track, load_sync
 from redub.speech.sync_features import SOUND_RATE_HZ
-from redub.types import Doubles
+from redub.types import Doubles, Floats
 
 if TYPE_CHECKING:
     from redub.speech.syncnet import SyncModel
@@ -56,7 +56,7 @@ class Network:
             if weights is not None:
                 raise
             return None
-        return cls(model=model, name=network_name(model, weights))
+        return cls(model=model, name=model.name)
 
 
 class Watch:
@@ -72,6 +72,7 @@ class Watch:
 
         self._network, self._take = network, take
         self._pictures: list[Any] = []
+        self._points: list[Doubles] = []
         self._is_published = network.model.kind == PUBLISHED
         if self._is_published:
             from redub.speech.lse import published_squares
@@ -84,11 +85,12 @@ class Watch:
         """Whether there was anything to see."""
         return bool(self._pictures)
 
-    def see(self, frame: Frame) -> None:
-        """Look at the next frame of the take."""
+    def see(self, frame: Frame, points: Doubles) -> None:
+        """Look at the next frame of the take, with its landmarks (68, 2) in the unit square of the crop."""
         place = len(self._pictures)
         if place / self._take.rate_hz > MOST_S:
             return
+        self._points.append(points)
         if self._is_published:
             from redub.speech.lse import take_square
 
@@ -103,7 +105,7 @@ class Watch:
         times_s = self._take.middles_s[: len(self._pictures)] - float(self._take.times[0]) + begins_s - first / SOUND_RATE_HZ
         with open_speech(heard.recording.path, SOUND_RATE_HZ) as sound:
             speech = sound.window(first, first + round((times_s[-1] + MARGIN_S) * SOUND_RATE_HZ))
-        series = embed_track(self._network.model, np.stack(self._pictures), times_s, speech)
+        series = embed_track(self._network.model, np.stack(self._pictures), np.stack(self._points), times_s, speech)
         return measure_sync(series, is_published=self._is_published)
 
 
@@ -121,15 +123,15 @@ class Watches:
         self._own = Watch(network, take) if network is not None else None
         self._dub = Watch(network, part) if network is not None and part is not None else None
 
-    def see_own(self, frame: Frame) -> None:
+    def see_own(self, frame: Frame, points: Doubles) -> None:
         """Look at the next frame that is painted over the clip itself."""
         if self._own is not None:
-            self._own.see(frame)
+            self._own.see(frame, points)
 
-    def see_dub(self, frame: Frame) -> None:
+    def see_dub(self, frame: Frame, points: Doubles) -> None:
         """Look at the next frame that is painted over the other clip."""
         if self._dub is not None:
-            self._dub.see(frame)
+            self._dub.see(frame, points)
 
     def report(self) -> SyncReport | None:
         """Compare what was painted, and the true frames beside it, with the clip's sound; None without a network."""
@@ -152,7 +154,7 @@ def watch_source(network: Network, take: Take) -> Watch:
     watch = Watch(network, take)
     with open_video(take.recording.path, take.plan.pts) as reader:
         for frame in reader.read(take.start, take.stop):
-            watch.see(frame)
+            watch.see(frame, take.points[frame.index - take.start])
     return watch
 
 
@@ -195,5 +197,5 @@ def _published(series: SyncSeries) -> tuple[float, float, float] | None:
     return lse.distance, lse.confidence, float(lse.offset_frames)
 
 
-def _inner(rows: Any, reach: int) -> Doubles:
-    return np.asarray(rows[reach : len(rows) - reach - 1])
+def _inner(rows: Floats, reach: int) -> Floats:
+    return rows[reach : len(rows) - reach - 1]

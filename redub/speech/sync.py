@@ -118,12 +118,15 @@ def pair_distances(faces: Floats, sounds: Floats) -> Floats:
     return result
 
 
-def embed_track(model: SyncModel, crops: RGB, times_s: Doubles, speech: Floats) -> SyncSeries:
+def embed_track(
+    model: SyncModel, crops: RGB, points: Floats | Doubles | None, times_s: Doubles, speech: Floats
+) -> SyncSeries:  # fmt: skip
     """Embed a face and a sound at the 25 Hz instants of a track of any frame rate.
 
     Args:
         model: From `load_sync`.
         crops: (N, 112, 112, 3) canonical crops of the track, or what ``model.prepare`` made of them.
+        points: (N, 68, 2) landmarks in the unit square of the crop; the published network does without.
         times_s: (N,) the middles of their frames, rising, counted from the speech's first sample.
         speech: (M,) mono at 16 kHz.
     """
@@ -132,16 +135,18 @@ def embed_track(model: SyncModel, crops: RGB, times_s: Doubles, speech: Floats) 
     # Over a hole the nearest picture stands, so that nothing foreign gets into what is taken off as steady.
     index = nearest(times_s, at_s, tolerance_s=np.inf)
     # What is prepared is small; so a long track's crops are not held twice.
-    faces = model.embed_faces(model.prepare(crops)[index])
+    faces = model.embed_faces(model.prepare(crops)[index], None if points is None else points[index])
     # An instant is only as good as all pictures that its embedding was made from.
     faces[~_all_near(seen, model.reach_frames)] = np.nan
     sounds = model.embed_sound(speech, at_s)
     return SyncSeries(times_s=at_s, faces=faces, sounds=sounds, is_speech=find_speech(speech, at_s))
 
 
-def sync_of_track(model: SyncModel, crops: RGB, times_s: Doubles, speech: Floats) -> SyncReading:
+def sync_of_track(
+    model: SyncModel, crops: RGB, points: Floats | Doubles | None, times_s: Doubles, speech: Floats
+) -> SyncReading:  # fmt: skip
     """Read the sync of a track: `embed_track`, then `read_sync`."""
-    return embed_track(model, crops, times_s, speech).read()
+    return embed_track(model, crops, points, times_s, speech).read()
 
 
 def load_sync(path: Path | None = None) -> SyncModel:

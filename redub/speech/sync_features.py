@@ -37,6 +37,12 @@ MOUTH_SIZE = (MOUTH[3] - MOUTH[1], MOUTH[2] - MOUTH[0])
 """Height and width of it in px."""
 LUMA = (0.299, 0.587, 0.114)
 
+LIPS_AND_JAW = np.array([*range(48, 68), *range(3, 14)])
+NOSE = slice(27, 36)
+SHAPE_SIZE = 2 * len(LIPS_AND_JAW) + 3
+SHAPE_UNIT, GAP_UNIT = 1 / 30, 1 / 50
+"""Canonical squares that one unit of a place and of a distance is, so that both vary by about one."""
+
 BANDS, LOWEST_HZ, HIGHEST_HZ = 40, 80.0, 6400.0
 """Of the mel filters."""
 FLOOR = 1e-3
@@ -100,6 +106,27 @@ def as_grey(pictures: RGB) -> NDArray[np.uint8]:
     for picture, target in zip(pictures, result, strict=True):
         target[:] = np.rint(picture.astype(np.float32) @ np.array(LUMA, np.float32))
     return result
+
+
+def mouth_shapes(points: Floats | Doubles) -> Floats:
+    """Return what the network takes of landmarks: where lips and jaw are seen from the nose, how open and how wide the mouth is.
+
+    Args:
+        points: (T, 68, 2) in the unit square of the canonical crop.
+
+    Returns:
+        (T, 65).
+
+    Raises:
+        ShapeError: They are not 68 points each.
+    """
+    points = np.asarray(points, np.float64)
+    if points.ndim != 3 or points.shape[1:] != (68, 2):
+        raise ShapeError(f"Landmarks of shape {points.shape} are not (T, 68, 2).", "Give the 68 points of every picture.")
+    places = (points[:, LIPS_AND_JAW] - points[:, NOSE].mean(axis=1, keepdims=True)) / SHAPE_UNIT
+    inner = np.linalg.norm(points[:, [61, 62, 63]] - points[:, [67, 66, 65]], axis=-1).mean(axis=-1)
+    width, outer = (np.linalg.norm(points[:, one] - points[:, other], axis=-1) for one, other in ((54, 48), (51, 57)))
+    return np.concatenate([places.reshape(len(points), -1), np.stack([inner, width, outer], axis=1) / GAP_UNIT], axis=1).astype(np.float32)
 
 
 def log_mel(speech: Floats, starts: Ints) -> Floats:

@@ -1,8 +1,8 @@
 """sync_layers: pictures of a mouth, sound -> embeddings; the two networks as modules.
 
 `SyncNet` is that of "Out of time" (Chung and Zisserman 2016) as its authors published it, layer by layer: it reads five colour
-pictures of the whole face, and has 13.6 million parameters.  `ClipSync` is ours: it reads the mouth in grey, and both of its
-streams slide over time, so that a clip costs as much as its frames and not as its windows.  That makes training with all shifts
+pictures of the whole face, and has 13.6 million parameters.  `ClipSync` is ours: it reads the mouth in grey and the landmarks, and
+its streams slide over time, so that a clip costs as much as its frames and not as its windows.  That makes training with all shifts
 inside a clip cheap (as in "Perfect Match"), which learns far faster than pairs do.
 """
 
@@ -16,6 +16,8 @@ FRAMES = 5
 """Pictures that one embedding is made from, in both networks."""
 STACK = 3
 """Of these, so many enter our network as channels; the rest of the window is joined later."""
+VIEWS = ("picture", "landmarks")
+"""How our network sees a face."""
 CONTRAST_FLOOR = 8.0
 """Grey levels: pictures that vary less are not blown up to full contrast."""
 
@@ -60,18 +62,53 @@ class SyncNet(nn.Module):
 
 
 class ClipSync(nn.Module):
-    """Our network: both streams slide over time.
+    """Our network: all of its streams slide over time.
+
+    It sees a face in two views, the picture of the mouth and its landmarks, and hears the sound once for each of them.  What a
+    picture shows of a mouth differs much from face to face, and few faces teach it little; landmarks are found by a model that saw
+    thousands.  Both views are learnt side by side and not mixed, since they err at different moments.
 
     Args:
-        width: Of its layers; 1 has 0.9 million parameters for the face and 0.7 for the sound.
-        features: Length of an embedding.
+        width: Of the layers of pictures and sounds; 1 has 0.9 million parameters for pictures and 0.7 for each sound.
+        features: Length of an embedding, of each view.
         bands: Mel bands.
-        dropout: In training, before the last two layers of both streams.
+        dropout: In training, before the last two layers of all streams.
+        shapes: Numbers that a mouth's landmarks are described by.
     """
 
-    def __init__(self, width: float = 1.0, features: int = 128, bands: int = 40, dropout: float = 0.2) -> None:
+    def __init__(self, width: float = 1.0, features: int = 128, bands: int = 40, dropout: float = 0.2, shapes: int = 65) -> None:
         super().__init__()
-        self.width, self.features, self.bands, self.dropout = width, features, bands, dropout
+        self.width, self.features, self.bands, self.shapes = width, features, bands, shapes
+        self.pictures = _Pictures(width, features, dropout)
+        self.landmarks = _Landmarks(shapes, features, dropout)
+        self.sounds = nn.ModuleList([_Sound(width, features, bands, dropout) for _ in VIEWS])
+        self.log_scale = nn.Parameter(torch.full((len(VIEWS),), 2.3))
+        """Of the similarities of each view in training; the logarithm of 10."""
+
+    def embed_faces(self, mouths: Tensor, shapes: Tensor, reach: int | None = None) -> Tensor:
+        """Embed both views: (B, T+4, 56, 64) grey 0..255, (B, T+4, 65) -> (B, T, 2, features); see `centred` and `joined`."""
+        return torch.stack([self.pictures(changes(mouths, reach)), self.embed_shapes(shapes, reach)], 2)
+
+    def embed_pictures(self, pictures: Tensor) -> Tensor:
+        """(B, T+4, 56, 64) from `changes` -> (B, T, features) for the instants in the middles of five pictures."""
+        embedding: Tensor = self.pictures(pictures)
+        return embedding
+
+    def embed_shapes(self, shapes: Tensor, reach: int | None = None) -> Tensor:
+        """(B, T+4, 65) -> (B, T, features)."""
+        embedding: Tensor = self.landmarks(shapes - _steady(shapes, reach))
+        return embedding
+
+    def embed_sounds(self, bands: Tensor) -> Tensor:
+        """(B, bands, 4T+16) levelled mel bands -> (B, T, 2, features) for the middles of 20 columns each."""
+        return torch.stack([sound(bands) for sound in self.sounds], 2)
+
+
+class _Pictures(nn.Module):
+    """(B, T+4, 56, 64) -> (B, T, features)."""
+
+    def __init__(self, width: float, features: int, dropout: float) -> None:
+        super().__init__()
         a, b, c, d, e = (max(8, round(size * width)) for size in (32, 48, 96, 128, 192))
         self.face = nn.Sequential(
             _plain(STACK, a, 5, 2, 2),  # 28 x 32
@@ -81,37 +118,52 @@ class ClipSync(nn.Module):
             _plain(d, d, 3, 2, 1),  # 4 x 4
             _plain(d, e, 4),  # 1 x 1
         )
-        self.face_time = _Joint(e, 2 * features, features, FRAMES - STACK + 1)
+        self.drop = nn.Dropout(dropout)
+        self.time = _Joint(e, 2 * features, features, FRAMES - STACK + 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        batch, frames = pictures.shape[:2]
+        stacks = pictures.unfold(1, STACK, 1).movedim(-1, 2).flatten(0, 1)  # B*(T+2), 3, 56, 64
+        maps = self.face(stacks.contiguous(memory_format=torch.channels_last))
+        found = maps.flatten(1).view(batch, frames - STACK + 1, -1).transpose(1, 2)
+        embedding: Tensor = self.time(self.drop(found))
+        return embedding
+
+
+class _Landmarks(nn.Module):
+    """(B, T+4, shapes) -> (B, T, features)."""
+
+    def __init__(self, shapes: int, features: int, dropout: float) -> None:
+        super().__init__()
+        self.near = nn.Conv1d(shapes, 2 * features, FRAMES, bias=False)
+        self.norm = nn.BatchNorm1d(2 * features)
+        self.drop = nn.Dropout(dropout)
+        self.time = _Joint(2 * features, 2 * features, features, 1)
+
+    def forward(self, shapes: Tensor) -> Tensor:
+        found = F.relu(self.norm(self.near(shapes.transpose(1, 2))))
+        embedding: Tensor = self.time(self.drop(found))
+        return embedding
+
+
+class _Sound(nn.Module):
+    """(B, bands, 4T+16) -> (B, T, features)."""
+
+    def __init__(self, width: float, features: int, bands: int, dropout: float) -> None:
+        super().__init__()
         a, b, c, d = (max(8, round(size * width)) for size in (32, 64, 128, 256))
         left = -(-bands // 8)
-        self.sound = nn.Sequential(
+        self.bands = nn.Sequential(
             _plain(1, a, 5, (2, 1), (2, 0)),  # bands/2 x 4T+12
             _plain(a, b, (3, 4), (2, 2), (1, 0)),  # bands/4 x 2T+5
             _plain(b, c, 3, (2, 2), (1, 0)),  # bands/8 x T+2
             _plain(c, d, (left, 3)),  # 1 x T
         )
-        self.sound_time = _Joint(d, 2 * features, features, 1)
-        self.log_scale = nn.Parameter(torch.tensor(2.3))
-        """Of the similarities in training; the logarithm of 10."""
+        self.drop = nn.Dropout(dropout)
+        self.time = _Joint(d, 2 * features, features, 1)
 
-    def embed_faces(self, mouths: Tensor) -> Tensor:
-        """(B, T+4, 56, 64) grey 0..255 -> (B, T, features), as `embed_changes` of a clip's `changes`."""
-        return self.embed_changes(changes(mouths))
-
-    def embed_changes(self, pictures: Tensor) -> Tensor:
-        """(B, T+4, 56, 64) from `changes` -> (B, T, features) for the instants in the middles of five pictures; see `centred`."""
-        batch, frames = pictures.shape[:2]
-        stacks = pictures.unfold(1, STACK, 1).movedim(-1, 2).flatten(0, 1)  # B*(T+2), 3, 56, 64
-        maps = self.face(stacks.contiguous(memory_format=torch.channels_last))
-        found = maps.flatten(1).view(batch, frames - STACK + 1, -1).transpose(1, 2)
-        return self._finish(self.face_time, found)
-
-    def embed_sounds(self, bands: Tensor) -> Tensor:
-        """(B, bands, 4T+16) levelled mel bands -> (B, T, features) for the middles of 20 columns each; see `centred`."""
-        return self._finish(self.sound_time, self.sound(bands[:, None]).squeeze(2))
-
-    def _finish(self, joint: nn.Module, found: Tensor) -> Tensor:
-        embedding: Tensor = joint(F.dropout(found, self.dropout, self.training)).float()
+    def forward(self, bands: Tensor) -> Tensor:
+        embedding: Tensor = self.time(self.drop(self.bands(bands[:, None]).squeeze(2)))
         return embedding
 
 
@@ -125,7 +177,7 @@ class _Joint(nn.Module):
         self.out = nn.Linear(hidden, features)
 
     def forward(self, found: Tensor) -> Tensor:
-        embedding: Tensor = self.out(F.relu(self.norm(self.mix(found))).transpose(1, 2))
+        embedding: Tensor = self.out(F.relu(self.norm(self.mix(found))).transpose(1, 2)).float()
         return embedding
 
 
@@ -148,7 +200,7 @@ def changes(mouths: Tensor, reach: int | None = None) -> Tensor:
 
 
 def centred(embeddings: Tensor, reach: int | None = None) -> Tensor:
-    """Take off what is steady over time, and bring the rest to length one: (B, T, F) -> (B, T, F).
+    """Take off what is steady over time, and bring the rest to length one: (B, T, ..., F) -> the same.
 
     What is steady is the person, the light and the room.  A network that saw few of them tells unseen people's moments apart
     far better without.
@@ -158,6 +210,11 @@ def centred(embeddings: Tensor, reach: int | None = None) -> Tensor:
         reach: The mean of so many instants before and behind each is taken off; None takes that of all.
     """
     return F.normalize(embeddings - _steady(embeddings, reach), dim=-1)
+
+
+def joined(embeddings: Tensor) -> Tensor:
+    """Put the views of each instant behind each other, together of length one: (B, T, V, F) of length one -> (B, T, V * F)."""
+    return embeddings.flatten(2) / float(embeddings.shape[2]) ** 0.5
 
 
 def _steady(values: Tensor, reach: int | None) -> Tensor:

@@ -11,6 +11,7 @@ nothing else, and refuses the rest.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -23,13 +24,14 @@ from torch import Tensor
 from redub.errors import RedubError, ShapeError, WeightError
 from redub.files import check_file
 from redub.media.place import Part
-from redub.speech.sync_features import MOUTH_SIZE, as_grey, mfcc_windows, sound_windows, take_mouths
-from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred, changes
+from redub.speech.shipped import SYNC
+from redub.speech.sync_features import MOUTH_SIZE, as_grey, mfcc_windows, mouth_shapes, sound_windows, take_mouths
+from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred, changes, joined
 from redub.types import RGB, Doubles, Floats
 from redub.weights import WeightFile, find
 
-OURS, PUBLISHED = "redub-sync-1", "syncnet-v2"
-SHIPPED: WeightFile | None = None
+OURS, PUBLISHED = "redub-sync-2", "syncnet-v2"
+SHIPPED: WeightFile | None = SYNC
 PUBLISHED_PX = 224
 BLOCK = 64
 """Instants that are embedded at a time."""
@@ -47,6 +49,13 @@ class SyncModel(ABC):
     reach_frames: int = FRAMES // 2
     """An embedding looks at so many pictures before and behind its instant."""
     kind: str = ""
+    file_sha256: str = ""
+    """Of the file it was read from."""
+
+    @property
+    def name(self) -> str:
+        """Its kind and the begin of its file's sha256."""
+        return f"{self.kind}-{self.file_sha256[:12]}" if self.file_sha256 else self.kind
 
     @abstractmethod
     def prepare(self, crops: RGB) -> RGB:
@@ -61,22 +70,33 @@ class SyncModel(ABC):
         """Embed prepared pictures from one to before another: their number less four -> (T, D)."""
 
     @torch.inference_mode()
-    def embed_faces(self, crops: RGB) -> Floats:
-        """Embed pictures at 25 Hz instants, crops or prepared ones: (T, ...) -> (T, D); NaN for the first and last two."""
+    def embed_faces(self, crops: RGB, points: Floats | Doubles | None = None) -> Floats:
+        """Embed a face at 25 Hz instants.
+
+        Args:
+            crops: (T, ...) its pictures, or what `prepare` made of them.
+            points: (T, 68, 2) its landmarks in the unit square of the canonical crop, if the network looks at them.
+
+        Returns:
+            (T, D); NaN for the first and last two.
+
+        Raises:
+            ShapeError: There are no landmarks, or not as many as pictures.
+        """
         pictures = self.prepare(crops)
         reach, count = self.reach_frames, len(pictures) - FRAMES + 1
         if count < 1:
             return np.full((len(pictures), 1), np.nan, np.float32)
         blocks = [self._embed(pictures, first, min(first + BLOCK, count) + FRAMES - 1) for first in range(0, count, BLOCK)]
-        return np.pad(self._finish(torch.cat(blocks)), ((reach, reach), (0, 0)), constant_values=np.nan)
+        return np.pad(self._finish(torch.cat(blocks), points), ((reach, reach), (0, 0)), constant_values=np.nan)
 
-    def _finish(self, embeddings: Tensor) -> Floats:
-        """Do what is done once all of a track is embedded: (T, D) -> (T, D)."""
+    def _finish(self, embeddings: Tensor, points: Floats | Doubles | None) -> Floats:  # noqa: ARG002  the published network has none
+        """Do what is done once all pictures of a track are embedded: (T, D), (T + 4, 68, 2) -> (T, D)."""
         return np.asarray(embeddings.numpy(), np.float32)
 
 
 class OwnSync(SyncModel):
-    """Our network.  It reads the canonical crop of 112 px.
+    """Our network.  It reads the canonical crop of 112 px, and the face's landmarks in it.
 
     What is steady over three seconds is taken off its pictures and embeddings, so the pictures and the sound of a track are to be given
     together.  They have length one, so distances lie between 0 and 2; those of what has nothing in common are about 1.4.
@@ -95,16 +115,24 @@ class OwnSync(SyncModel):
     def embed_sound(self, speech: Floats, times_s: Doubles) -> Floats:
         windows = torch.from_numpy(sound_windows(speech, times_s))
         found = [self.network.embed_sounds(block)[:, 0] for block in torch.split(windows, 4 * BLOCK)]
-        return self._finish(torch.cat(found)) if len(times_s) else np.zeros((0, 1), np.float32)
+        return self._settled(torch.cat(found)) if len(times_s) else np.zeros((0, 1), np.float32)
 
     def _embed(self, pictures: RGB, first: int, last: int) -> Tensor:
         # What is steady is seen in the pictures around a block too, so that nothing depends on where blocks are cut.
         start = max(first - STEADY_OVER, 0)
         around = torch.from_numpy(pictures[start : last + STEADY_OVER])[None]
-        return self.network.embed_changes(changes(around, STEADY_OVER)[:, first - start : last - start])[0]
+        return self.network.embed_pictures(changes(around, STEADY_OVER)[:, first - start : last - start])[0]
 
-    def _finish(self, embeddings: Tensor) -> Floats:
-        return np.asarray(centred(embeddings[None], STEADY_OVER)[0].numpy(), np.float32)
+    def _finish(self, embeddings: Tensor, points: Floats | Doubles | None) -> Floats:
+        if points is None or len(points) != len(embeddings) + FRAMES - 1:
+            count = "no" if points is None else str(len(points))
+            raise ShapeError(f"There are {count} landmarks for {len(embeddings) + FRAMES - 1} pictures.", "Give those of every picture.")
+        shapes = torch.from_numpy(mouth_shapes(points))[None]
+        return self._settled(torch.stack([embeddings, self.network.embed_shapes(shapes, STEADY_OVER)[0]], 1))
+
+    def _settled(self, embeddings: Tensor) -> Floats:
+        """(T, 2, F) -> (T, 2 F)."""
+        return np.asarray(joined(centred(embeddings[None], STEADY_OVER))[0].numpy(), np.float32)
 
 
 class PublishedSync(SyncModel):
@@ -154,16 +182,25 @@ def read_model(path: Path | None = None) -> SyncModel:
         path = find(SHIPPED)
     tensors, metadata = _read(check_file(path, "sync network"))
     try:
-        if metadata.get("kind") == OURS:
-            return OwnSync(own_network(tensors, metadata))
-        if metadata.get("kind") == PUBLISHED:
-            network = SyncNet()
-            network.load_state_dict(tensors)
-            return PublishedSync(network)
+        model = _model(tensors, metadata)
     except (KeyError, ValueError, RuntimeError) as error:
         raise RedubError(f"The sync network {path} is damaged: {error}.", "Get or train it again.") from error
-    hint = "Name a file of  redub train sync,  or a converted one:  python -m redub.speech.syncnet convert IN OUT"
-    raise RedubError(f"{path} holds no sync network.", hint)
+    if model is None:
+        hint = "Name a file of  redub train sync,  or a converted one:  python -m redub.speech.syncnet convert IN OUT"
+        raise RedubError(f"{path} holds no sync network that this version knows.", hint)
+    with path.open("rb") as file:
+        model.file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return model
+
+
+def _model(tensors: dict[str, Tensor], metadata: dict[str, str]) -> SyncModel | None:
+    if metadata.get("kind") == OURS:
+        return OwnSync(own_network(tensors, metadata))
+    if metadata.get("kind") == PUBLISHED:
+        network = SyncNet()
+        network.load_state_dict(tensors)
+        return PublishedSync(network)
+    return None
 
 
 def own_network(tensors: dict[str, Tensor], metadata: dict[str, str]) -> ClipSync:

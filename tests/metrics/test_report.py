@@ -143,10 +143,10 @@ def judged(speaker: str, confidence: float, offset: float = 0.0):
 
 
 def test_the_page_sets_true_lips_beside_and_warns():
-    page = markdown(replace(report(judged("ann", 0.25)), network="redub-sync-1-abc"))
+    page = markdown(replace(report(judged("ann", 0.25)), network="redub-sync-2-abc"))
     (line,) = [line for line in page.splitlines() if line.startswith("| ann") and "-1.0" in line]
     assert [cell.strip() for cell in line.split("|")[2:-1]] == ["1.00", "0.25", "+0.0", "90%", "25%", "25%", "0.75", "-1.0", "75%"]
-    assert "redub-sync-1-abc" in page
+    assert "redub-sync-2-abc" in page
     assert CAUTION in page
 
 

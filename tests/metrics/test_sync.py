@@ -61,7 +61,7 @@ def test_the_published_network_gives_the_published_numbers():
     speech = random.normal(size=24 * 640).astype(np.float32) * 0.1
     expected = measure_lse(model, pictures, speech)
     times_s = 0.5 + (np.arange(24) + 0.5) / 25
-    found = measure_sync(embed_track(model, pictures, times_s, np.pad(speech, 8000)), is_published=True)
+    found = measure_sync(embed_track(model, pictures, None, times_s, np.pad(speech, 8000)), is_published=True)
     assert found.distance == pytest.approx(expected.distance, rel=1e-4)
     assert found.confidence == pytest.approx(expected.confidence, rel=1e-3, abs=1e-4)
     assert found.offset_frames == expected.offset_frames

@@ -18,6 +18,7 @@ from redub.speech.sync_features import (
     levelled,
     log_mel,
     mfcc_windows,
+    mouth_shapes,
     nearest,
     sound_windows,
     take_mouths,
@@ -155,6 +156,23 @@ def test_a_track_of_hardly_any_picture(count):
     assert len(at) == count
     assert nearest(times, at).tolist() == list(range(count))
     assert nearest(times, np.array([5.0])).tolist() == [-1]
+
+
+def test_landmarks_say_how_far_the_mouth_is_open():
+    from redub.faces.canonical import CANONICAL_FACE
+
+    closed = np.array(CANONICAL_FACE, np.float64)
+    opened = closed.copy()
+    opened[[65, 66, 67, 55, 56, 57, 58, 59], 1] += 0.04
+    moved = opened + [0.2, -0.1]
+    shapes = mouth_shapes(np.stack([closed, opened, moved]))
+    assert shapes.shape == (3, 65)
+    # 0.04 of the square: both lips' gap and the mouth's height, in fiftieths of it.
+    np.testing.assert_allclose((shapes[1] - shapes[0])[[-3, -1]], 2.0, rtol=0.1)
+    assert abs(shapes[1, -2] - shapes[0, -2]) < 1e-5
+    np.testing.assert_allclose(shapes[2], shapes[1], atol=1e-4)
+    with pytest.raises(ShapeError, match="68"):
+        mouth_shapes(np.zeros((3, 67, 2)))
 
 
 def test_the_mouth_is_cut_out_where_it_is():

@@ -18,6 +18,12 @@ from redub.speech.syncnet import OwnSync, PublishedSync, convert, main, read_mod
 SOUND_SIZES = [(64, 13, 20), (192, 11, 9), (384, 11, 9), (256, 11, 9), (256, 5, 4), (512, 1, 1)]
 FACE_SIZES = [(96, 1, 54, 54), (256, 1, 13, 13), (256, 1, 13, 13), (256, 1, 13, 13), (256, 1, 6, 6), (512, 1, 1, 1)]
 """The published table, channels first, each behind its pool."""
+def faces(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures and landmarks of nobody: (T, 112, 112, 3), (T, 68, 2)."""
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (count, 112, 112, 3), np.uint8), random.uniform(0.2, 0.8, (count, 68, 2)).astype(np.float32)
+
+
 KERNELS = {"sound": [3 * 3, 3 * 3, 3 * 3, 3 * 3, 3 * 3, 5 * 4], "face": [5 * 7 * 7, 5 * 5, 3 * 3, 3 * 3, 3 * 3, 6 * 6]}
 CONVOLUTIONS, NORMS = (0, 4, 8, 11, 14, 18), (1, 5, 9, 12, 15, 19)
 """Where they stand in the published stacks."""
@@ -159,8 +165,8 @@ def test_ours_is_read_as_it_was_written(tiny, tmp_path):
     write_own(tmp_path / "s.safetensors", tiny, {"seed": "7"})
     model = load_sync(tmp_path / "s.safetensors")
     assert isinstance(model, OwnSync)
-    crops = np.random.default_rng(0).integers(0, 256, (12, 112, 112, 3), np.uint8)
-    np.testing.assert_allclose(model.embed_faces(crops), OwnSync(tiny).embed_faces(crops), atol=0.02)
+    face = faces(12)
+    np.testing.assert_allclose(model.embed_faces(*face), OwnSync(tiny).embed_faces(*face), atol=0.02)
     assert (model.network.width, model.network.features) == (0.25, 16)
     # Half precision.
     assert (tmp_path / "s.safetensors").stat().st_size < 2.2 * sum(one.numel() for one in tiny.parameters()) + 20_000
@@ -176,10 +182,11 @@ def test_a_clip_and_its_windows_one_by_one_give_the_same(tiny):
     random = np.random.default_rng(1)
     pictures = changes(torch.from_numpy(random.integers(0, 256, (1, 9, 56, 64), np.uint8)))
     bands = torch.from_numpy(random.normal(size=(1, 40, 4 * 4 + 20)).astype(np.float32))
-    faces, sounds = tiny.embed_changes(pictures)[0], tiny.embed_sounds(bands)[0]
-    assert faces.shape == sounds.shape == (5, 16)
+    seen, sounds = tiny.embed_pictures(pictures)[0], tiny.embed_sounds(bands)[0]
+    assert seen.shape == (5, 16)
+    assert sounds.shape == (5, 2, 16)
     for i in range(5):
-        torch.testing.assert_close(tiny.embed_changes(pictures[:, i : i + FRAMES])[0, 0], faces[i], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(tiny.embed_pictures(pictures[:, i : i + FRAMES])[0, 0], seen[i], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(tiny.embed_sounds(bands[:, :, 4 * i : 4 * i + 20])[0, 0], sounds[i], rtol=1e-4, atol=1e-5)
 
 
@@ -201,11 +208,36 @@ def test_what_is_steady_is_taken_off():
 
 
 def test_a_long_track_does_not_show_where_it_was_cut_into_blocks(tiny, monkeypatch):
-    crops = np.random.default_rng(2).integers(0, 256, (150, 112, 112, 3), np.uint8)
+    crops, points = faces(150, 2)
     crops[90:] //= 2
-    whole = OwnSync(tiny).embed_faces(crops)
+    whole = OwnSync(tiny).embed_faces(crops, points)
     monkeypatch.setattr(syncnet, "BLOCK", 13)
-    np.testing.assert_allclose(OwnSync(tiny).embed_faces(crops), whole, atol=1e-4)
+    np.testing.assert_allclose(OwnSync(tiny).embed_faces(crops, points), whole, atol=1e-4)
+
+
+def test_both_views_count_alike_and_are_needed(tiny):
+    crops, points = faces(40, 4)
+    model = OwnSync(tiny)
+    whole = model.embed_faces(crops, points)[2:-2]
+    np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(whole[:, :16], axis=1), 0.5**0.5, rtol=1e-4)
+    # Other pictures leave what is seen of the landmarks alone, and the other way round.
+    others = faces(40, 5)
+    np.testing.assert_allclose(model.embed_faces(others[0], points)[2:-2, 16:], whole[:, 16:], atol=1e-6)
+    np.testing.assert_allclose(model.embed_faces(crops, others[1])[2:-2, :16], whole[:, :16], atol=1e-6)
+    for wrong in (None, points[:-1]):
+        with pytest.raises(ShapeError, match="landmarks"):
+            model.embed_faces(crops, wrong)
+
+
+def test_where_the_face_is_and_how_it_is_built_does_not_matter(tiny):
+    crops, points = faces(40, 6)
+    model = OwnSync(tiny)
+    whole = model.embed_faces(crops, points)
+    np.testing.assert_allclose(model.embed_faces(crops, points + np.array([0.1, -0.05], np.float32)), whole, atol=2e-3, equal_nan=True)
+    longer_jaw = points.copy()
+    longer_jaw[:, 3:14, 1] += 0.08
+    np.testing.assert_allclose(model.embed_faces(crops, longer_jaw), whole, atol=2e-3, equal_nan=True)
 
 
 def test_another_face_at_rest_leaves_no_trace(tiny):
@@ -228,10 +260,10 @@ def test_light_and_contrast_of_a_picture_do_not_matter():
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 70])
 def test_faces_stand_at_their_instants(tiny, count):
-    crops = np.random.default_rng(2).integers(0, 256, (count, 112, 112, 3), np.uint8)
+    crops, points = faces(count, 2)
     model = OwnSync(tiny)
-    faces = model.embed_faces(crops)
-    scored = np.isfinite(faces).all(axis=1)
+    found = model.embed_faces(crops, points)
+    scored = np.isfinite(found).all(axis=1)
     assert scored.tolist() == [2 <= i < count - 2 for i in range(count)]
     for i in np.flatnonzero(scored)[[0, -1]] if count > 60 else ():
         # The next two pictures belong to it, those further on only to what is steady.
@@ -239,17 +271,17 @@ def test_faces_stand_at_their_instants(tiny, count):
         changed[i - 3 if i > 5 else i + 3] = 0
         same, near = crops.copy(), crops.copy()
         near[i + 2] = 0
-        distances = [float(np.linalg.norm(model.embed_faces(one)[i] - faces[i])) for one in (same, changed, near)]
+        distances = [float(np.linalg.norm(model.embed_faces(one, points)[i] - found[i])) for one in (same, changed, near)]
         assert distances[0] == 0
         assert 3 * distances[1] < distances[2]
-    np.testing.assert_array_equal(model.embed_faces(model.prepare(crops)), faces)
+    np.testing.assert_array_equal(model.embed_faces(model.prepare(crops), points), found)
 
 
 def test_a_sound_stands_at_its_instant(tiny):
     speech = (0.1 * np.random.default_rng(3).normal(size=32000)).astype(np.float32)
     at = 0.4 + np.arange(30) / 25
     sounds = OwnSync(tiny).embed_sound(speech, at)
-    assert sounds.shape == (30, 16)
+    assert sounds.shape == (30, 32)
     moved = OwnSync(tiny).embed_sound(np.concatenate([np.zeros(333, np.float32), speech]), at + 333 / 16000)
     np.testing.assert_allclose(moved, sounds, atol=1e-4)
     assert OwnSync(tiny).embed_sound(speech, np.zeros(0)).shape[0] == 0
@@ -264,9 +296,9 @@ def test_the_published_network_reads_bgr_and_any_size():
     model = PublishedSync(Colours())
     red = np.zeros((6, 100, 100, 3), np.uint8)
     red[..., 0] = 200
-    faces = model.embed_faces(red)
-    np.testing.assert_allclose(faces[2:4], [[0, 0, 200]] * 2)
-    assert np.isnan(faces[[0, 1, 4, 5]]).all()
+    found = model.embed_faces(red)
+    np.testing.assert_allclose(found[2:4], [[0, 0, 200]] * 2)
+    assert np.isnan(found[[0, 1, 4, 5]]).all()
     with pytest.raises(ShapeError, match="colour"):
         model.embed_faces(red[..., 0])
 
@@ -275,10 +307,10 @@ def test_the_published_network_reads_bgr_and_any_size():
 def test_a_track_of_any_rate_is_read_at_25_hz(tiny, rate):
     count = round(2 * rate)
     times = 0.5 + (np.arange(count) + 0.5) / rate
-    crops = np.random.default_rng(5).integers(0, 256, (count, 112, 112, 3), np.uint8)
+    crops, points = faces(count, 5)
     speech = (0.1 * np.random.default_rng(6).normal(size=48000)).astype(np.float32)
     model = OwnSync(tiny)
-    series = embed_track(model, crops, times, speech)
+    series = embed_track(model, crops, points, times, speech)
     assert 49 <= len(series.times_s) <= 50
     assert series.is_speech.all()
     scored = np.isfinite(series.faces).all(axis=1)
@@ -286,15 +318,14 @@ def test_a_track_of_any_rate_is_read_at_25_hz(tiny, rate):
     # An instant's embedding is that of the five pictures nearest to it and to its neighbours.
     middle = 20
     nearest = [int(np.abs(times - time).argmin()) for time in series.times_s]
-    np.testing.assert_allclose(series.faces[middle], model.embed_faces(crops[nearest])[middle], atol=1e-4)
-    reading = sync_of_track(model, crops, times, speech)
+    np.testing.assert_allclose(series.faces[middle], model.embed_faces(crops[nearest], points[nearest])[middle], atol=1e-4)
+    reading = sync_of_track(model, crops, points, times, speech)
     assert reading.distance == series.read().distance
 
 
 def test_a_hole_in_a_track_hides_the_instants_around_it(tiny):
     times = np.concatenate([np.arange(30), 40 + np.arange(30)]) / 25 + 0.5
-    crops = np.random.default_rng(5).integers(0, 256, (60, 112, 112, 3), np.uint8)
-    series = embed_track(OwnSync(tiny), crops, times, np.zeros(64000, np.float32))
+    series = embed_track(OwnSync(tiny), *faces(60, 5), times, np.zeros(64000, np.float32))
     scored = np.isfinite(series.faces).all(axis=1)
     assert np.flatnonzero(scored).tolist() == [*range(2, 28), *range(42, 68)]
     assert series.read().coverage == 0

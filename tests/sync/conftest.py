@@ -43,7 +43,7 @@ class Darkness(SyncModel):
         mouth = crops[:, 70:106, 36:76].astype(int).sum(axis=-1)
         return np.minimum((mouth < 180).mean(axis=(1, 2), keepdims=True)[:, :, 0] * 1000, 255).astype(np.uint8)
 
-    def embed_faces(self, crops):
+    def embed_faces(self, crops, points=None):
         return shapes(self.prepare(crops)[:, 0].astype(float)) if len(crops) else np.zeros((0, 1), np.float32)
 
     def embed_sound(self, speech, times_s):

@@ -44,8 +44,8 @@ def judge(network) -> Network:
 def test_painted_lips_are_judged_like_true_ones(rate, take_of, face, judge):
     take = take_of([face(speaks=[(0, 9)])], 4, "good.mkv", offset_s=0.08, rate=rate)
     watches = Watches(judge, take, None)
-    for frame in frames(take):
-        watches.see_own(frame)
+    for frame, points in zip(frames(take), take.points, strict=True):
+        watches.see_own(frame, points)
     found = watches.report()
     # What was shown as painted were the true frames.
     assert found.own == found.source
@@ -60,8 +60,8 @@ def test_a_dub_is_judged_by_the_sound_that_it_has_got(take_of, face, judge):
     over = take_of([face(speaks=[(0, 9)])], 4, "over.mkv", seed=2)
     watches = Watches(judge, heard, over)
     # A perfect dub: the lips that belong to the sound.
-    for frame in frames(heard):
-        watches.see_dub(frame)
+    for frame, points in zip(frames(heard), heard.points, strict=True):
+        watches.see_dub(frame, points)
     found = watches.report()
     assert found.own is None
     assert found.dub.confidence == pytest.approx(found.source.confidence, abs=0.02)
@@ -81,7 +81,7 @@ def test_parts_of_a_take_are_judged_by_their_own_sound(take_of, face, judge):
 def test_without_a_network_nothing_is_looked_at(take_of, face):
     take = take_of([face(speaks=[(0, 9)])], 1, "none.mkv")
     watches = Watches(None, take, None)
-    watches.see_own(next(frames(take)))
+    watches.see_own(next(frames(take)), take.points[0])
     assert watches.report() is None
 
 

@@ -17,9 +17,9 @@ from redub.speech.sync import sync_of_track
 from redub.speech.sync_features import BANDS, MOUTH_SIZE, as_grey, column_starts, log_mel, take_mouths
 from redub.speech.syncnet import read_model
 from redub.training.checkpoint import read_tensors
-from redub.training.sync.changes import changed_bands, changed_mouths, plain_mouths
+from redub.training.sync.changes import changed_bands, changed_mouths, changed_shapes, plain_mouths
 from redub.training.sync.lesson import _shares, _wanted
-from redub.training.sync.recipe import PictureSettings, SoundSettings, choose_recipe, what_matters
+from redub.training.sync.recipe import PictureSettings, ShapeSettings, SoundSettings, choose_recipe, what_matters
 from redub.training.sync.samples import Stretch, collect
 from redub.training.sync.train import train
 
@@ -83,7 +83,7 @@ def test_it_learns_to_find_the_moment_and_the_offset(request_for):
     model = read_model(request.output)
     for early_s in (0.0, 0.2, -0.24):
         unseen = talk("u", 99, seconds=6.0, early_s=early_s)
-        reading = sync_of_track(model, unseen.crops, unseen.times_s, unseen.speech)
+        reading = sync_of_track(model, unseen.crops, unseen.points, unseen.times_s, unseen.speech)
         assert reading.offset_s == pytest.approx(early_s, abs=0.05)
         assert reading.offset_frames == pytest.approx(25 * reading.offset_s)
 
@@ -92,7 +92,7 @@ def test_the_file_says_what_it_is_and_where_it_comes_from(request_for):
     request = request_for(seed=3)
     train(request)
     tensors, metadata = read_tensors(request.output)
-    assert (metadata["kind"], metadata["width"], metadata["features"], metadata["bands"]) == ("redub-sync-1", "0.25", "16", "40")
+    assert (metadata["kind"], metadata["width"], metadata["features"], metadata["bands"]) == ("redub-sync-2", "0.25", "16", "40")
     assert (metadata["seed"], metadata["speakers"], metadata["steps"]) == ("3", "2", "4")
     assert int(metadata["instants"]) == 8 * 75
     assert all(tensor.isfinite().all() for tensor in tensors.values())
@@ -169,7 +169,7 @@ def test_the_command_trains_the_engines_own_network(pieces, tmp_path, monkeypatc
     assignments = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
     result = CliRunner().invoke(app, ["train", "sync", str(pack), "-o", str(output), "--device", "cpu", *assignments])
     assert result.exit_code == 0, result.output
-    assert read_model(output).kind == "redub-sync-1"
+    assert read_model(output).kind == "redub-sync-2"
     assert (tmp_path / "sync.train" / "sync-curves.png").is_file()
 
 
@@ -226,6 +226,19 @@ def test_a_mirrored_mouth_stays_in_its_place():
     assert len(seen) == 2
     straight, mirrored = sorted((np.frombuffer(one, np.uint8).reshape(MOUTH_SIZE) for one in seen), key=lambda one: one[25, :25].sum())
     assert np.abs(straight.astype(int) - mirrored[:, ::-1]).max() <= 1
+
+
+def test_landmarks_of_another_face_move_by_another_amount():
+    random = np.random.default_rng(0)
+    shapes = random.normal(size=(60, 65)).astype(np.float32) + 3
+    still = ShapeSettings(scale=0, each=0, jitter=0)
+    np.testing.assert_allclose(changed_shapes(shapes, still, random), shapes - shapes.mean(axis=0), atol=1e-5)
+    grown = changed_shapes(shapes, replace(still, scale=0.2), np.random.default_rng(1))
+    ratio = grown.std(axis=0) / shapes.std(axis=0)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+    assert abs(np.log(ratio[0])) > 0.01
+    shaken = changed_shapes(shapes, replace(still, jitter=0.5), random) - (shapes - shapes.mean(axis=0))
+    assert shaken.std() == pytest.approx(0.5, rel=0.1)
 
 
 def test_a_shorter_vocal_tract_moves_the_formants_up():

@@ -12,7 +12,7 @@ import numpy as np
 
 from redub.faces.cv import load_cv
 from redub.speech.sync_features import BANDS, HIGHEST_HZ, LOWEST_HZ, LUMA, MOUTH, MOUTH_SIZE, WIDE
-from redub.training.sync.recipe import PictureSettings, SoundSettings
+from redub.training.sync.recipe import PictureSettings, ShapeSettings, SoundSettings
 from redub.types import RGB, Doubles, Floats
 
 HEIGHT, WIDTH = MOUTH_SIZE
@@ -59,6 +59,13 @@ def changed_mouths(wide: RGB, settings: PictureSettings, random: np.random.Gener
     if patch is not None:
         result[:, patch[0], patch[1]] = random.integers(256)
     return result
+
+
+def changed_shapes(shapes: Floats, settings: ShapeSettings, random: np.random.Generator) -> Floats:
+    """Return landmarks as of another face: (T, 65) -> the same, what is steady in them taken off."""
+    moved = shapes - shapes.mean(axis=0)
+    sizes = np.exp(random.normal(0, settings.scale) + random.normal(0, settings.each, shapes.shape[1]))
+    return np.asarray(moved * sizes + random.normal(0, settings.jitter, shapes.shape), np.float32)
 
 
 def changed_bands(bands: Floats, settings: SoundSettings, random: np.random.Generator) -> Floats:

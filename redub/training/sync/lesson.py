@@ -19,11 +19,11 @@ from redub.speech.retrieval import retrieve_all
 from redub.speech.sync import LAGS, RATE_HZ, SyncSeries
 from redub.speech.sync_features import levelled
 from redub.speech.sync_layers import FRAMES as WINDOW
-from redub.speech.sync_layers import ClipSync, centred, changes
+from redub.speech.sync_layers import VIEWS, ClipSync, centred, joined
 from redub.speech.syncnet import STEADY_OVER
 from redub.training.course import autocast, chance
 from redub.training.loop import Lesson, Look
-from redub.training.sync.changes import changed_bands, changed_mouths, plain_mouths
+from redub.training.sync.changes import changed_bands, changed_mouths, changed_shapes, plain_mouths
 from redub.training.sync.recipe import Recipe
 from redub.training.sync.samples import Samples, Stretch
 
@@ -38,6 +38,8 @@ class Batch:
 
     mouths: Tensor
     """(B, T+4, 56, 64) uint8."""
+    shapes: Tensor
+    """(B, T+4, 65)."""
     bands: Tensor
     """(B, 40, 4T+16)."""
     is_speech: Tensor
@@ -59,15 +61,16 @@ def sync_lesson(network: ClipSync, samples: Samples, recipe: Recipe, seed: int, 
     def loss(batch: Batch) -> dict[str, Tensor]:
         scale = network.log_scale.exp().clamp(max=settings.most_scale)
         with autocast(device, recipe.precision):
-            faces = network.embed_faces(batch.mouths.to(device))
+            faces = network.embed_faces(batch.mouths.to(device), batch.shapes.to(device))
             sounds = network.embed_sounds(batch.bands.to(device))
         faces, sounds = centred(faces), centred(sounds)
-        alike = torch.einsum("btd,bsd->bts", faces, sounds) * scale
-        by_face = -(wanted * F.log_softmax(alike, 2)).sum(2)
-        by_sound = -(wanted * F.log_softmax(alike, 1)).sum(1)
+        alike = torch.einsum("btvd,bsvd,v->vbts", faces, sounds, scale)
+        by_face = -(wanted * F.log_softmax(alike, 3)).sum(3)
+        by_sound = -(wanted * F.log_softmax(alike, 2)).sum(2)
         weight = batch.is_speech.to(device).float().clamp(min=settings.silent)
-        inside = ((by_face + by_sound) * weight).sum() / (2 * weight.sum())
-        terms = {"loss": inside, "scale": scale.detach()}
+        views = ((by_face + by_sound) * weight).sum((1, 2)) / (2 * weight.sum())
+        inside = views.mean()
+        terms = {"loss": inside, **dict(zip(VIEWS, views.detach(), strict=True))}
         if settings.across:
             terms["across"] = _across(faces, sounds, scale)
             terms["loss"] = inside + settings.across * terms["across"]
@@ -88,7 +91,8 @@ def look_at(network: ClipSync, samples: Samples, recipe: Recipe, device: str) ->
     tracks = [embed_stretch(network, samples, one, recipe, device) for one in chosen]
     found = retrieve_all(tracks)
     values = {f"right_at_{frames}": float(share) for frames, share in zip(found.frames, found.accuracy, strict=True) if np.isfinite(share)}
-    scale = float(network.log_scale.detach().exp().clamp(max=recipe.loss.most_scale))
+    # Both views' similarities added up are twice those of what is joined.
+    scale = float(network.log_scale.detach().exp().clamp(max=recipe.loss.most_scale).sum())
     losses = [value for one in tracks for value in _held_out_losses(one, scale, recipe.draw.instants)]
     loss = {"loss": float(np.mean(losses))} if losses else {}
     return Look(values={**loss, **values}, picture=np.asarray(draw_retrieval(found, "held out")))
@@ -113,8 +117,10 @@ def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Rec
     mouths = torch.from_numpy(plain_mouths(samples.mouths[rows]))[None].to(device)
     bands = levelled(samples.bands[one.columns(0, count)].astype(np.float32))
     with torch.no_grad(), autocast(device, recipe.precision):
-        found = network.embed_changes(changes(mouths, STEADY_OVER)), network.embed_sounds(torch.from_numpy(bands.T[None].copy()).to(device))
-    faces, sounds = (centred(one, STEADY_OVER)[0].cpu().numpy() for one in found)
+        shapes = torch.from_numpy(samples.shapes[rows].astype(np.float32))[None].to(device)
+        sound = torch.from_numpy(bands.T[None].copy()).to(device)
+        found = network.embed_faces(mouths, shapes, STEADY_OVER), network.embed_sounds(sound)
+    faces, sounds = (joined(centred(one, STEADY_OVER))[0].cpu().numpy() for one in found)
     return SyncSeries(
         times_s=np.arange(count) / RATE_HZ,
         faces=np.pad(faces, ((REACH, REACH), (0, 0)), constant_values=np.nan),
@@ -125,23 +131,24 @@ def embed_stretch(network: ClipSync, samples: Samples, one: Stretch, recipe: Rec
 
 def _across(faces: Tensor, sounds: Tensor, scale: Tensor) -> Tensor:
     """Return how hard it is to find each instant among those of all clips."""
-    alike = faces.flatten(0, 1) @ sounds.flatten(0, 1).T * scale
-    places = torch.arange(len(alike), device=alike.device)
-    return (F.cross_entropy(alike, places) + F.cross_entropy(alike.T, places)) / 2
+    alike = torch.einsum("nvd,mvd,v->vnm", faces.flatten(0, 1), sounds.flatten(0, 1), scale)
+    places = torch.arange(alike.shape[1], device=alike.device).expand(len(alike), -1)
+    return (F.cross_entropy(alike.transpose(1, 2), places) + F.cross_entropy(alike, places)) / 2
 
 
 def _clip(samples: Samples, one: Stretch, recipe: Recipe, random: np.random.Generator) -> Batch:
     """Draw a clip of a stretch, and change it."""
     instants = recipe.draw.instants
     first = int(random.integers(len(one) - instants - 2 * REACH + 1))
-    mouths = samples.mouths[one.start + first : one.start + first + instants + 2 * REACH]
+    rows = slice(one.start + first, one.start + first + instants + 2 * REACH)
     place, whole = one.columns(first + REACH, instants), one.columns(0, len(one))
     most = recipe.sound.shift_columns
     shift = int(np.clip(random.integers(-most, most + 1), whole.start - place.start, whole.stop - place.stop))
     bands = changed_bands(samples.bands[place.start + shift : place.stop + shift].astype(np.float32), recipe.sound, random)
     speech = samples.is_speech[one.start + first + REACH :][:instants]
     return Batch(
-        mouths=torch.from_numpy(changed_mouths(mouths, recipe.picture, random)),
+        mouths=torch.from_numpy(changed_mouths(samples.mouths[rows], recipe.picture, random)),
+        shapes=torch.from_numpy(changed_shapes(samples.shapes[rows].astype(np.float32), recipe.shape, random)),
         bands=torch.from_numpy(levelled(bands).T.copy()),
         is_speech=torch.from_numpy(speech.copy()),
     )
@@ -149,7 +156,8 @@ def _clip(samples: Samples, one: Stretch, recipe: Recipe, random: np.random.Gene
 
 def _joined(clips: list[Batch]) -> Batch:
     return Batch(
-        mouths=torch.stack([one.mouths for one in clips]), bands=torch.stack([one.bands for one in clips]),
+        mouths=torch.stack([one.mouths for one in clips]), shapes=torch.stack([one.shapes for one in clips]),
+        bands=torch.stack([one.bands for one in clips]),
         is_speech=torch.stack([one.is_speech for one in clips]),
     )  # fmt: skip
 

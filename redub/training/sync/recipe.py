@@ -55,6 +55,18 @@ class PictureSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeSettings:
+    """How landmarks are changed.  Spreads are standard deviations."""
+
+    scale: float = between(0, 1, 0.2)
+    """Of the logarithm of how far all move."""
+    each: float = between(0, 1, 0.1)
+    """Of the logarithm of how far each number moves."""
+    jitter: float = between(0, 2, 0.08)
+    """Of each number of each picture; lips vary by about one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoundSettings:
     """How the sound of a clip is changed."""
 
@@ -97,6 +109,7 @@ class Recipe:
     """The stage to be learnt anew where a checkpoint of other settings is there."""
     draw: DrawSettings = field(default_factory=DrawSettings)
     picture: PictureSettings = field(default_factory=PictureSettings)
+    shape: ShapeSettings = field(default_factory=ShapeSettings)
     sound: SoundSettings = field(default_factory=SoundSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     sync: Course = COURSE

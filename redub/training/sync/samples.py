@@ -21,18 +21,20 @@ from redub.speech.sync_features import (
     COLUMNS_EACH,
     CROP_PX,
     HOP,
+    SHAPE_SIZE,
     SOUND_RATE_HZ,
     SPAN,
     WIDE,
     find_speech,
     instants,
     log_mel,
+    mouth_shapes,
     nearest,
     take_mouths,
 )  # fmt: skip
 from redub.types import RGB, Bools
 
-VERSION = 1
+VERSION = 2
 LABEL = "samples.json"
 WIDE_SIZE = (WIDE[3] - WIDE[1], WIDE[2] - WIDE[0])
 
@@ -64,6 +66,8 @@ class Samples:
     stretches: tuple[Stretch, ...]
     mouths: RGB
     """(N, 68, 80, 3), with room to move about."""
+    shapes: NDArray[np.float16]
+    """(N, 65) of the landmarks."""
     is_speech: Bools
     """(N,)."""
     bands: NDArray[np.float16]
@@ -114,6 +118,7 @@ def collect(pieces: Callable[[], Iterable[Piece]], folder: Path, tell: Tell) -> 
     return Samples(
         stretches=stretches,
         mouths=np.memmap(folder / "mouths.bin", np.uint8, "r", shape=(rows, *WIDE_SIZE, 3)),
+        shapes=np.memmap(folder / "shapes.bin", np.float16, "r", shape=(rows, SHAPE_SIZE)),
         is_speech=np.fromfile(folder / "speech.bin", np.bool_),
         bands=np.memmap(folder / "bands.bin", np.float16, "r", shape=(label["columns"], BANDS)),
     )
@@ -131,11 +136,12 @@ def _write(pieces: Iterable[Piece], folder: Path, tell: Tell) -> None:
     row = column = 0
     with (
         (folder / "mouths.bin").open("wb") as mouths,
+        (folder / "shapes.bin").open("wb") as shapes,
         (folder / "speech.bin").open("wb") as speech,
         (folder / "bands.bin").open("wb") as bands,
     ):
         for piece in pieces:
-            count = _append(piece, mouths, speech, bands)
+            count = _append(piece, mouths, shapes, speech, bands)
             if not count:
                 continue
             one = Stretch(
@@ -148,7 +154,7 @@ def _write(pieces: Iterable[Piece], folder: Path, tell: Tell) -> None:
     (folder / LABEL).write_text(json.dumps(label), encoding="utf-8")
 
 
-def _append(piece: Piece, mouths: BinaryIO, speech: BinaryIO, bands: BinaryIO) -> int:
+def _append(piece: Piece, mouths: BinaryIO, shapes: BinaryIO, speech: BinaryIO, bands: BinaryIO) -> int:
     """Append one piece; return how many instants it has."""
     if piece.crops.shape[1:] != (CROP_PX, CROP_PX, 3):
         raise RedubError(f"The faces of this pack are {piece.crops.shape[1]} px wide.", f"Make it with  redub pack --size {CROP_PX}")
@@ -160,6 +166,7 @@ def _append(piece: Piece, mouths: BinaryIO, speech: BinaryIO, bands: BinaryIO) -
     heard_s = at_s - piece.offset_s
     starts = round(float(heard_s[0]) * SOUND_RATE_HZ - SPAN / 2) + HOP * np.arange(columns_of(len(at_s)))
     mouths.write(take_mouths(piece.crops[index], WIDE).tobytes())
+    shapes.write(mouth_shapes(piece.points[index]).astype(np.float16).tobytes())
     speech.write(find_speech(piece.speech, heard_s).tobytes())
     bands.write(log_mel(piece.speech, starts).astype(np.float16).tobytes())
     return len(at_s)
