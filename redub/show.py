@@ -214,8 +214,10 @@ def print_plugins(*, as_json: bool) -> None:
 def plugins_table(catalogue: Catalogue) -> dict[str, Any]:
     """Return what `print_plugins` prints, as plain values for JSON."""
     from redub import weights
+    from redub.speech.shipped import SYNC
 
-    declared = [(entry.info.name, file) for entry in catalogue.entries for mode in entry.info.modes.values() for file in mode.weights]
+    declared = [("engine (sync)", SYNC)]
+    declared += [(entry.info.name, file) for entry in catalogue.entries for mode in entry.info.modes.values() for file in mode.weights]
     rows = weights.ledger(declared)
     missing = {row.generator for row in rows if row.path is None}
     return {
