@@ -156,7 +156,7 @@ def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, tell: Tel
     loudest = _loudness(sound)
     total = max((look.stretch.stop for look in waiting), default=0)
     live: list[_Look] = []
-    with open_video(video, plan.pts) as reader, closing(ahead(reader.read(0, total), AHEAD)) as frames:
+    with open_video(video, plan.pts) as reader, closing(ahead(reader.read(0, total), AHEAD)) as frames:  # type: ignore[type-var]
         for frame in frames:
             while waiting and waiting[0].stretch.start <= frame.index:
                 live.append(waiting.pop(0))
