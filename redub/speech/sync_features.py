@@ -177,6 +177,18 @@ def sound_windows(speech: Floats, times_s: Doubles) -> Floats:
     return np.ascontiguousarray(bands[place.reshape(starts.shape)].transpose(0, 2, 1))
 
 
+def sound_course(speech: Floats, times_s: Doubles) -> Floats | None:
+    """Return what our network hears from the first to the last of consecutive instants: (N,), (T,) -> (40, 4T + 16).
+
+    None where instants are not a 25th of a second apart to the sample, for their windows share no columns then.
+    """
+    starts = column_starts(times_s)[:, 0]
+    if not len(starts) or (np.diff(starts) != COLUMNS_EACH * HOP).any():
+        return None
+    columns = starts[0] + HOP * np.arange(COLUMNS_EACH * (len(starts) - 1) + COLUMNS)
+    return np.ascontiguousarray(levelled(log_mel(speech, columns)).T)
+
+
 def mfcc_windows(speech: Floats, times_s: Doubles) -> Floats:
     """Return what the published network hears around each instant: (N,), (T,) -> (T, 13, 20).
 

@@ -214,7 +214,8 @@ def centred(embeddings: Tensor, reach: int | None = None) -> Tensor:
 
 def joined(embeddings: Tensor) -> Tensor:
     """Put the views of each instant behind each other, together of length one: (B, T, V, F) of length one -> (B, T, V * F)."""
-    return embeddings.flatten(2) / float(embeddings.shape[2]) ** 0.5
+    together: Tensor = embeddings.flatten(2) / embeddings.shape[2] ** 0.5
+    return together
 
 
 def _steady(values: Tensor, reach: int | None) -> Tensor:

@@ -25,7 +25,17 @@ from redub.errors import RedubError, ShapeError, WeightError
 from redub.files import check_file
 from redub.media.place import Part
 from redub.speech.shipped import SYNC
-from redub.speech.sync_features import MOUTH_SIZE, as_grey, mfcc_windows, mouth_shapes, sound_windows, take_mouths
+from redub.speech.sync_features import (
+    COLUMNS,
+    COLUMNS_EACH,
+    MOUTH_SIZE,
+    as_grey,
+    mfcc_windows,
+    mouth_shapes,
+    sound_course,
+    sound_windows,
+    take_mouths,
+)  # fmt: skip
 from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred, changes, joined
 from redub.types import RGB, Doubles, Floats
 from redub.weights import WeightFile, find
@@ -113,9 +123,17 @@ class OwnSync(SyncModel):
 
     @torch.inference_mode()
     def embed_sound(self, speech: Floats, times_s: Doubles) -> Floats:
-        windows = torch.from_numpy(sound_windows(speech, times_s))
-        found = [self.network.embed_sounds(block)[:, 0] for block in torch.split(windows, 4 * BLOCK)]
-        return self._settled(torch.cat(found)) if len(times_s) else np.zeros((0, 1), np.float32)
+        if not len(times_s):
+            return np.zeros((0, 1), np.float32)
+        course = sound_course(speech, times_s)
+        if course is None:
+            windows = torch.from_numpy(sound_windows(speech, times_s))
+            return self._settled(torch.cat([self.network.embed_sounds(block)[:, 0] for block in torch.split(windows, 4 * BLOCK)]))
+        # Consecutive instants share columns; so sliding over all of them costs a quarter of window after window.
+        columns, count = torch.from_numpy(course), len(times_s)
+        spans = [(first, min(first + 4 * BLOCK, count)) for first in range(0, count, 4 * BLOCK)]
+        blocks = [columns[None, :, COLUMNS_EACH * first : COLUMNS_EACH * (last - 1) + COLUMNS] for first, last in spans]
+        return self._settled(torch.cat([self.network.embed_sounds(block)[0] for block in blocks]))
 
     def _embed(self, pictures: RGB, first: int, last: int) -> Tensor:
         # What is steady is seen in the pictures around a block too, so that nothing depends on where blocks are cut.

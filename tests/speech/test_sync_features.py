@@ -164,7 +164,7 @@ def test_landmarks_say_how_far_the_mouth_is_open():
     closed = np.array(CANONICAL_FACE, np.float64)
     opened = closed.copy()
     opened[[65, 66, 67, 55, 56, 57, 58, 59], 1] += 0.04
-    moved = opened + [0.2, -0.1]
+    moved = opened + np.array([0.2, -0.1])
     shapes = mouth_shapes(np.stack([closed, opened, moved]))
     assert shapes.shape == (3, 65)
     # 0.04 of the square: both lips' gap and the mouth's height, in fiftieths of it.

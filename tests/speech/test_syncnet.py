@@ -18,6 +18,8 @@ from redub.speech.syncnet import OwnSync, PublishedSync, convert, main, read_mod
 SOUND_SIZES = [(64, 13, 20), (192, 11, 9), (384, 11, 9), (256, 11, 9), (256, 5, 4), (512, 1, 1)]
 FACE_SIZES = [(96, 1, 54, 54), (256, 1, 13, 13), (256, 1, 13, 13), (256, 1, 13, 13), (256, 1, 6, 6), (512, 1, 1, 1)]
 """The published table, channels first, each behind its pool."""
+
+
 def faces(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Pictures and landmarks of nobody: (T, 112, 112, 3), (T, 68, 2)."""
     random = np.random.default_rng(seed)
@@ -282,6 +284,10 @@ def test_a_sound_stands_at_its_instant(tiny):
     at = 0.4 + np.arange(30) / 25
     sounds = OwnSync(tiny).embed_sound(speech, at)
     assert sounds.shape == (30, 32)
+    # Instants that share no columns are heard one by one, and say the same.
+    apart = np.sort(np.concatenate([at, at + 0.013]))
+    np.testing.assert_allclose(syncnet.sound_windows(speech, at)[7], syncnet.sound_course(speech, at)[:, 28:48], atol=1e-4)
+    assert syncnet.sound_course(speech, apart) is None
     moved = OwnSync(tiny).embed_sound(np.concatenate([np.zeros(333, np.float32), speech]), at + 333 / 16000)
     np.testing.assert_allclose(moved, sounds, atol=1e-4)
     assert OwnSync(tiny).embed_sound(speech, np.zeros(0)).shape[0] == 0
