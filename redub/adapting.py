@@ -24,13 +24,14 @@ from redub.errors import PlanError, PluginError, RedubError
 from redub.faces.landmarks import mouth_openness
 from redub.lessons import Lesson, choose_stretches, part_lessons, seen_stretches
 from redub.media import Speech, open_speech
-from redub.offset import track_offset
+from redub.offset import speaker_config, track_offset
 from redub.persons import Person, find_persons
 from redub.pieces import follow_course, take_piece
 from redub.plan import Plan
 from redub.plugin import AdaptRequest, Region, manager
 from redub.progress import Tell, silent
 from redub.speech.lips import Stretch, compare, loudness
+from redub.stages.speakers import choose_speakers, where_heard
 from redub.types import Blend, Bools, Speaking
 from redub.version import VERSION
 
@@ -189,7 +190,7 @@ class _Run:
     def _lessons(self, person: Person, max_frames: int) -> tuple[Lesson, ...]:
         """Choose what is learnt from, if there is enough of it and it is worth learning."""
         config, rate = self.job.config, float(self.plan.facts.frame_rate)
-        stretches = seen_stretches(self.plan, person.tracks)
+        stretches = seen_stretches(_as_heard(self.plan), person.tracks)
         is_speech = self._find_speech(stretches)
         heard_s = int(is_speech.sum()) / rate
         if heard_s < config.min_speech_s:
@@ -242,3 +243,11 @@ def _key(plan: Plan, job: Job) -> Key:
         "settings": {name: value for name, value in asdict(job.config).items() if name not in ("use", "limit_s")},
         "seed": SEED,
     }
+
+
+def _as_heard(plan: Plan) -> Plan:
+    """Return a plan in which nobody speaks while somebody else is heard: a speaker whom the user chose is painted all the same."""
+    if not plan.readings:
+        return plan
+    heard = choose_speakers(plan.shots, plan.tracks, speaker_config(plan), plan.readings, plan.facts.frame_rate)
+    return replace(plan, speaking=where_heard(plan.speaking, heard))

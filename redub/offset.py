@@ -101,10 +101,15 @@ def track_offset(plan: Plan, number: int) -> float:
     Returns:
         The track's own offset if it is sure of it, else that of the tracks that are, their median; 0 where none is.
     """
-    known = {one.name for one in fields(SpeakerConfig)}
-    config = SpeakerConfig(**{name: value for name, value in plan.settings.get("speakers", {}).items() if name in known})
+    config = speaker_config(plan)
     sure = {one.track: one.offset_s for one in plan.readings if _is_sure(one, config)}
     return float(sure.get(number, np.median(list(sure.values())) if sure else 0.0))
+
+
+def speaker_config(plan: Plan) -> SpeakerConfig:
+    """Return the settings with which it was decided who speaks."""
+    known = {one.name for one in fields(SpeakerConfig)}
+    return SpeakerConfig(**{name: value for name, value in plan.settings.get("speakers", {}).items() if name in known})
 
 
 def scored(reading: Reading) -> int:

@@ -205,6 +205,21 @@ def pick_speakers(choice: str, shots: Sequence[Shot], tracks: Sequence[Track]) -
     return tuple(_whole(track) for track in chosen)
 
 
+def where_heard(chosen: Sequence[Speaking], heard: Sequence[Speaking]) -> tuple[Speaking, ...]:
+    """Leave of stretches that a user chose those parts in which their faces go with the sound.
+
+    Args:
+        chosen: What `pick_speakers` returned.
+        heard: What `choose_speakers` did.  A face that is in none of it is left as it was chosen: the user knows better.
+    """
+    parts: list[Speaking] = []
+    for one in chosen:
+        own = [other for other in heard if other.track == one.track]
+        cut = [Speaking(track=one.track, start=max(one.start, other.start), stop=min(one.stop, other.stop)) for other in own]
+        parts += [part for part in cut if part.start < part.stop] if own else [one]
+    return tuple(parts)
+
+
 def best_first(shots: Iterable[Shot], tracks: Sequence[Track], worth: Callable[[Track], float]) -> tuple[Speaking, ...]:
     """Let the best track of each shot speak as long as it is seen, and further ones that do not overlap it, best first."""
     speaking: list[Speaking] = []

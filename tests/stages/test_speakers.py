@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redub.config import SpeakerConfig
 from redub.errors import RedubError
 from redub.faces.canonical import CANONICAL_FACE
-from redub.stages.speakers import choose_speakers, mean_around, pick_speakers
+from redub.stages.speakers import choose_speakers, mean_around, pick_speakers, where_heard
 from redub.types import Reading, Shot, Speaking, Track
 
 SHOTS = (Shot(start=0, stop=100), Shot(start=100, stop=150))
@@ -167,3 +167,12 @@ def test_the_mean_around_a_frame_leaves_out_what_is_no_number():
     values = np.array([1.0, NAN, 3.0, NAN, NAN, NAN, 5.0], np.float32)
     np.testing.assert_allclose(mean_around(values, 3), [1, 2, 3, 3, NAN, 5, 5])
     np.testing.assert_allclose(mean_around(values, 1), values)
+
+
+def test_of_chosen_speakers_is_learnt_where_they_are_heard():
+    chosen = [Speaking(track=1, start=0, stop=100), Speaking(track=2, start=100, stop=150)]
+    heard = [Speaking(track=1, start=20, stop=40), Speaking(track=3, start=40, stop=60), Speaking(track=1, start=60, stop=120)]
+    assert where_heard(chosen, heard) == (
+        Speaking(track=1, start=20, stop=40), Speaking(track=1, start=60, stop=100), Speaking(track=2, start=100, stop=150),
+    )  # fmt: skip
+    assert where_heard(chosen, []) == tuple(chosen)
