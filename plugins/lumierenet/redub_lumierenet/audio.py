@@ -98,5 +98,6 @@ def _energies(speech: Floats, starts: np.ndarray[tuple[int], np.dtype[np.int64]]
     sound = np.where(is_there, speech[np.clip(places, 0, max(len(speech) - 1, 0))] if len(speech) else 0.0, 0.0)
     emphasised = sound[:, 1:] - PRE_EMPHASIS * sound[:, :-1]
     power = np.abs(np.fft.rfft(emphasised, FFT)) ** 2 / FFT
-    logs: Floats = np.log(np.maximum(power.astype(np.float32) @ filters(), FLOOR))
+    # In double precision the sum does not depend on how many windows are worked on at a time.
+    logs: Floats = np.log(np.maximum(power @ filters().astype(np.float64), FLOOR)).astype(np.float32)
     return logs

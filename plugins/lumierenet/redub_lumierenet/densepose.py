@@ -9,6 +9,7 @@ coarse ones say that there is somebody.
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,7 +92,9 @@ def open_script(path: Path, device: str = "cpu", layout: str = "auto") -> Detect
     with suppress(ImportError):
         importlib.import_module("torchvision")  # its operators are part of such files
     try:
-        script = torch.jit.load(str(path), map_location=device).eval()
+        # torch announces that scripts go away; the files that there are stay.
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            script = torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError) as error:
         raise RedubError(
             f"{path} is no TorchScript file that can be loaded: {error}.", "It may need torchvision:  pip install torchvision"

@@ -137,8 +137,22 @@ def find_gain(desk: Desk, known: Known, ear: Ear) -> float:
     return float(np.clip(true.std() / max(float(heard.std()), 1e-6), 1.0, desk.recipe.ear.most_gain))
 
 
-def folded(known: Known, ear: Ear, gain: float) -> dict[str, Tensor]:
-    """Return an ear's tensors such that it answers with codes as the decoder takes them, the mouth's part enlarged."""
+def find_anchor(samples: Samples, known: Known) -> Floats:
+    """Return the standardised code of the real pose that is nearest to the mean of what is learnt from: (128,)."""
+    codes = known.codes[np.concatenate(seen_rows(samples, samples.learnt_from))]
+    nearest: Floats = codes[int((codes**2).sum(axis=-1).argmin())]
+    return nearest
+
+
+def folded(known: Known, ear: Ear, gain: float, anchor: Floats | None) -> dict[str, Tensor]:
+    """Return an ear's tensors such that it answers with codes as the decoder takes them.
+
+    Args:
+        known: The statistics.
+        ear: Complete.
+        gain: What is heard of the mouth is enlarged by this.
+        anchor: (128,) a pose that all but the mouth rests on; None for the mean.
+    """
     reads = torch.from_numpy(known.reads).double()
     # Onto the directions of the codes that the mouth's shape is read from.
     onto = torch.linalg.pinv(reads) @ reads
@@ -146,7 +160,9 @@ def folded(known: Known, ear: Ear, gain: float) -> dict[str, Tensor]:
     scale = torch.from_numpy(known.deviation).double()[:, None]
     tensors = {name: value.detach().cpu() for name, value in ear.state_dict().items()}
     tensors["fc.weight"] = (scale * (enlarge @ tensors["fc.weight"].double())).float()
-    tensors["fc.bias"] = (scale[:, 0] * (enlarge @ tensors["fc.bias"].double()) + torch.from_numpy(known.mean).double()).float()
+    rest = torch.zeros(LATENT, dtype=torch.float64) if anchor is None else torch.from_numpy(anchor).double()
+    rest = rest - onto @ rest
+    tensors["fc.bias"] = (scale[:, 0] * (enlarge @ tensors["fc.bias"].double() + rest) + torch.from_numpy(known.mean).double()).float()
     tensors["mean"], tensors["deviation"] = torch.from_numpy(known.heard_mean), torch.from_numpy(known.heard_deviation)
     return tensors
 

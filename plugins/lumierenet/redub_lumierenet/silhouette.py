@@ -56,7 +56,7 @@ def silhouettes(pictures: RGB, rows: Doubles, seen: Bools) -> Bools:
     far = [None if background is None else _is_far(picture, background) for picture in small]
     is_clear = background is not None and _tells(far, bodies)
     for i, body, one in zip(places, bodies, far, strict=True):
-        mask = _settle(one, body) if is_clear and one is not None else body.usual
+        mask = _settle(one, body) if is_clear and one is not None and body.certain.any() else body.usual
         # Enlarged as a soft edge and cut at its middle, the outline is smooth.
         soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.2)
         found[i] = cv2.resize(soft, (size, size), interpolation=cv2.INTER_LINEAR) > 0.5

@@ -27,7 +27,7 @@ from redub.types import Doubles, Floats
 from redub.version import VERSION
 from redub_lumierenet.densepose import choose_estimator
 from redub_lumierenet.desk import Desk, make_desk, seen_rows
-from redub_lumierenet.hearing import Known, find_gain, folded, hear, hearing_lesson, know
+from redub_lumierenet.hearing import Known, find_anchor, find_gain, folded, hear, hearing_lesson, know
 from redub_lumierenet.networks import VAE, Ear
 from redub_lumierenet.painting import SeqPix2Pix, painting_lesson, targets
 from redub_lumierenet.poses import find_codes, pose_lesson
@@ -93,9 +93,15 @@ class _Training:
         lesson, course = self._lesson(stage)
         limit_s = stage_limit_s(recipe, stage, request.limit_s)
         session = Session(folder=request.work, seed=request.seed, limit_s=limit_s, tell=request.tell)
-        self.learnt[stage] = learn(
-            lesson, course, session, self._settings(stage), may_train=is_wanted, anew=recipe.stage == stage
-        )  # fmt: skip
+        try:
+            self.learnt[stage] = learn(
+                lesson, course, session, self._settings(stage), may_train=is_wanted, anew=recipe.stage == stage
+            )  # fmt: skip
+        except RedubError:
+            if is_wanted or stage == "vae":
+                raise
+            # It was learnt from another VAE, or otherwise: its own turn will say so.
+            return
         if stage == "vae" and self.learnt["vae"].is_complete:
             self.codes = keep_codes(self.desk, self.vae, request.work)
             self.known = know(self.desk.samples, self.codes)
@@ -129,7 +135,8 @@ class _Training:
         """Put the parts together and write the weights."""
         desk, recipe, request = self.desk, self.desk.recipe, self.request
         gain = find_gain(desk, self.known, self.ear)
-        tensors: dict[str, Tensor] = {f"ear.{name}": value for name, value in folded(self.known, self.ear, gain).items()}
+        anchor = find_anchor(desk.samples, self.known) if recipe.ear.anchor else None
+        tensors: dict[str, Tensor] = {f"ear.{name}": value for name, value in folded(self.known, self.ear, gain, anchor).items()}
         for name, network in (("decoder", self.vae.decoder), ("generator", self.seq.generator)):
             tensors |= {f"{name}.{key}": value for key, value in _state(network).items()}
         found = {f"held_out_{stage}_{name}": value for stage, one in self.learnt.items() for name, value in one.values.items()}
