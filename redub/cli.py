@@ -22,6 +22,8 @@ from typer.core import TyperGroup
 from redub.choices import Fit
 from redub.cli_adapt import adapt
 from redub.cli_evaluate import evaluate
+from redub.cli_footage import HELP as FOOTAGE_HELP
+from redub.cli_footage import make_footage
 from redub.cli_speak import speak
 from redub.cli_sync import HELP as SYNC_HELP
 from redub.cli_sync import sync
@@ -72,6 +74,7 @@ their metadata.
 [b]redub show[/b]      show a plan, a file and its synthetic mark, or all settings
 [b]redub plugins[/b]   list the generators, or check one
 [b]redub train[/b]     train a generator on footage of people who agreed to it; [b]redub pack[/b] prepares the footage
+[b]redub make-footage[/b]   draw clips of people who do not exist, to train on
 [b]redub speak[/b]     make a talking video from photographs of a face
 [b]redub sync[/b]      tell how lips and sound of a video go together, and repair it
 [b]redub demo[/b]      see it at work on a bundled clip
@@ -285,6 +288,7 @@ app.command()(evaluate)
 app.command()(speak)
 app.command(help=SYNC_HELP)(sync)
 app.command()(pack)
+app.command("make-footage", help=FOOTAGE_HELP)(make_footage)
 app.command()(train)
 
 

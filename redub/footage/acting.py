@@ -13,7 +13,7 @@ from redub.types import Doubles, Floats
 Chance = np.random.Generator
 
 
-def act(
+def act(  # noqa: PLR0913  each of them is the caller's to say
     kit: Kit, person: Person, mouth: Doubles, times_s: Doubles, facing: tuple[float, float], sway_px: float, chance: Chance
 ) -> tuple[Floats, Poses]:
     """Return expression weights (T, E) and poses: speech, blinks, glances, brows and small movements.

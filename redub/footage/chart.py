@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,9 @@ def _draw(sha256: str) -> Chart:
     sideburn = _step(x, 6.4, 7.0) * _step(y, -4, -2.5) * _step(-y, -2.5, -1.0) * _step(z, 0.5, 2.0) * _step(-z, -5.0, -3.5)
     bare = _step(edge, 0.05, 0.5) * (1 - lips)
     beard = np.maximum(beard * _step(-(x + (y + 2.0) * 0.9 - 1.0), -5.4, -4.2), 0.8 * sideburn) * bare
-    moustache = _step(-y, 0.7, 1.6) * _step(y, -3.6, -2.6) * _step(-x, -3.4, -2.0) * _step(z, 7.5, 9.0) * bare
+    below_nose = -y - 0.10 * x**2
+    moustache = _step(below_nose, 1.0, 2.0) * _step(y, -5.0, -3.8) * _step(-x, -3.5, -2.2) * _step(z, 7.0, 8.5)
+    moustache = moustache * _step(edge, -0.05, 0.22) * (1 - 0.8 * lips)
     lash, crease = _lids(kit, rest)
     return Chart(
         rest=rest,
@@ -115,7 +118,7 @@ def _lips(points: Doubles, side: int) -> Floats:
     return cv.GaussianBlur(mask, (0, 0), 2.0).astype(np.float32) / 255  # type: ignore[no-any-return]
 
 
-def smooth_ring(points: Doubles) -> Doubles:
+def smooth_ring(points: Any) -> Doubles:
     """Return a closed curve (8 K, 2) through K points."""
     before, after, next_after = np.roll(points, 1, 0), np.roll(points, -1, 0), np.roll(points, -2, 0)
     t = np.linspace(0, 1, 8, endpoint=False)[:, None, None]
@@ -140,16 +143,21 @@ def _lids(kit: Kit, rest: Floats) -> tuple[Floats, Floats]:
 
 
 def _distance(places: Floats, line: Any) -> Floats:
-    """Return how far each place (..., 2) is from a line of points (K, 2)."""
-    near = np.full(places.shape[:-1], 99, np.float32)
-    for a, b in zip(line, line[1:], strict=False):
+    """Return how far each place (..., 2) is from a line of points (K, 2); 99 where it is farther than 2 in x or y."""
+    line = np.asarray(line, np.float32)
+    is_near = ((places > line.min(0) - 2) & (places < line.max(0) + 2)).all(-1)
+    some, near = places[is_near], np.full(np.count_nonzero(is_near), 99, np.float32)
+    for a, b in pairwise(line):
         along = b - a
-        share = np.clip(((places - a) @ along) / (along @ along), 0, 1)
-        np.minimum(near, np.linalg.norm(places - a - share[..., None] * along, axis=-1), out=near)
-    return near
+        share = np.clip(((some - a) @ along) / (along @ along), 0, 1)
+        off = some - a - share[:, None] * along
+        np.minimum(near, np.sqrt((off * off).sum(-1)), out=near)
+    result = np.full(places.shape[:-1], 99, np.float32)
+    result[is_near] = near
+    return result
 
 
-def _step(value: Floats, low: float, high: float) -> Floats:
+def _step(value: Any, low: float, high: float) -> Floats:
     t = np.clip((value - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 

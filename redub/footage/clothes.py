@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def dress(chance: np.random.Generator) -> Clothes:
 def _colours(chance: np.random.Generator, around: Doubles, down: Doubles) -> Doubles:
     kind = chance.integers(5)
     base, other = (chance.uniform(0.01, 0.5) * (0.4 + 0.6 * chance.random(3)) for _ in range(2))
-    share = np.zeros_like(down)
+    share: Any = np.zeros_like(down)
     if kind == 1:
         share = (np.sin(down * chance.uniform(60, 220)) > chance.uniform(-0.3, 0.8)) * 1.0
     elif kind == 2:

@@ -14,12 +14,13 @@ from redub.footage.chart import draw_chart
 from redub.footage.clothes import Clothes
 from redub.footage.hair import grow, grows
 from redub.footage.kit import BEHIND, EYE, GUMS, LOWER_TEETH, SKIN, THROAT, UPPER_TEETH, Kit
+from redub.footage.lighting import between, cast, facing, illuminate, light_hair
 from redub.footage.mesh import Smoother, openness
 from redub.footage.person import Person
 from redub.footage.raster import Whole, runs
 from redub.footage.scene import Camera, Light, tone_curve
 from redub.footage.skin import paint_atlas
-from redub.types import RGB, Bools, Doubles, Floats, Ints
+from redub.types import RGB, Doubles, Floats, Ints
 
 FINER = 2
 """Pictures are drawn this much larger and averaged down."""
@@ -67,11 +68,11 @@ class Artist:
         camera: From where one looks.
         wall: (S, S, 3) what stands behind, linear RGB.
         clothes: What is worn.
-        facing: (yaw, pitch) rad: how the head is held most of the time, for shadows.
+        held: (yaw, pitch) rad: how the head is held most of the time, for shadows.
     """
 
     def __init__(  # noqa: PLR0913  each of them is the caller's to say
-        self, kit: Kit, person: Person, light: Light, camera: Camera, wall: Floats, clothes: Clothes, facing: tuple[float, float]
+        self, kit: Kit, person: Person, light: Light, camera: Camera, wall: Floats, clothes: Clothes, held: tuple[float, float]
     ) -> None:
         _KITS[kit.sha256] = kit
         self.kit, self.person, self.light, self.camera = kit, person, light, camera
@@ -81,7 +82,7 @@ class Artist:
         self.share = _turning(kit.neutral)
         self.growth = grows(kit, person)
         self.hair = grow(kit, person, self.shape, self.growth, whole.vertex_normals(self.shape))
-        chosen = self._choose(whole, facing)
+        chosen = self._choose(whole, held)
         self.corners, self.part, self.chart = kit.corners[:, chosen], kit.part[chosen], np.ascontiguousarray(kit.places[:, :, chosen])
         self.smoother = Smoother(self.corners, len(kit.neutral))
         self.sky = sky[self.corners].mean(0)
@@ -97,8 +98,10 @@ class Artist:
         self.filter = self._filter()
         self.eye_side = (kit.neutral[self.corners[0], 0] < 0).astype(np.intp)
         self.eyes = [np.unique(self.corners[:, self.eye_tri & (self.eye_side == number)]) for number in range(2)]
-        self.shadow = self._cast(*facing)
-        self.hair_light = self._light_hair(*facing)
+        places = self._hold(self.shape, rotation(*held, 0), np.zeros(3, np.float32), self.share)
+        self.shadow = cast(light, places, self.corners, self.part == SKIN, self.smoother)
+        hair = self._hold(self.hair.places, rotation(*held, 0), np.zeros(3, np.float32), None) if self.hair is not None else places
+        self.hair_light = light_hair(light, self.hair, hair, person.curl)
         side = FINER * self.size
         down, across = np.mgrid[0:side, 0:side].astype(np.float32).reshape(2, -1)
         self.across, self.down = across, down
@@ -138,7 +141,7 @@ class Artist:
 
     def _project(self, places: Floats) -> tuple[Floats, Floats, Floats]:
         """Return x and y (V,) in px of the finer picture, and the depth (V,), which grows towards the camera."""
-        up, away = np.cos(self.camera.tilt), np.sin(self.camera.tilt)
+        up, away = float(np.cos(self.camera.tilt)), float(np.sin(self.camera.tilt))
         y = places[:, 1] * up - places[:, 2] * away
         z = places[:, 1] * away + places[:, 2] * up
         scale = (FINER * self.camera.zoom * self.camera.distance) / (self.camera.distance - z)
@@ -148,13 +151,13 @@ class Artist:
 
     def _to_picture(self, places: Floats) -> Floats:
         x, y, _ = self._project(places)
-        return (np.stack([x, y], -1) - (FINER - 1) / 2) / FINER
+        return np.asarray((np.stack([x, y], -1) - (FINER - 1) / 2) / FINER, np.float32)
 
     def _draw_head(self, canvas: Floats, far: Floats, places: Floats, gap: float) -> None:
         side, corners = FINER * self.size, self.corners
         x, y, z = self._project(places)
         cx, cy = x[corners], y[corners]
-        front = _facing(cx, cy)
+        front = facing(cx, cy)
         if gap < 0.02:
             front &= ~self.is_mouth
         chosen = np.flatnonzero(front)
@@ -179,7 +182,7 @@ class Artist:
         _put(canvas, drawn, light)
         self._glint(canvas, places, seen, chosen)
 
-    def _look_up(self, cx: Floats, cy: Floats, chart: Floats, drawn: Ints, number: Whole, *, repeats: bool = False) -> RGB:
+    def _look_up(self, cx: Floats, cy: Floats, chart: Floats, drawn: Ints | Whole, number: Whole, *, repeats: bool = False) -> RGB:
         """Return the atlas' colours and gloss (N, 4) at pixels, each of which lies in one of the triangles."""
         ax, ay, bx, by = cx[1] - cx[0], cy[1] - cy[0], cx[2] - cx[0], cy[2] - cy[0]
         area = ax * by - ay * bx
@@ -199,15 +202,16 @@ class Artist:
             across, down = across % side + left, down % side + top
         down *= np.int32(atlas.WIDTH)
         down += across
-        return self.paint.take(down, mode="clip").view(np.uint8).reshape(-1, 4)
+        colours: RGB = self.paint.take(down, mode="clip").view(np.uint8).reshape(-1, 4)
+        return colours
 
     def _shade(self, places: Floats, chosen: Ints, gap: float) -> Floats:
         """Return the light (Q, 3) that falls on each chosen triangle, and in a fourth column how strongly it mirrors the lamps."""
         normal = self.smoother.triangle_normals(places).take(chosen, axis=0)
-        light = self._illuminate(normal, self.shadow.take(chosen), self.sky.take(chosen), SOFT)
+        light = illuminate(self.light, normal, self.shadow.take(chosen), self.sky.take(chosen), SOFT)
         inside = np.flatnonzero(self.is_mouth.take(chosen))
         light[inside, :3] = light[inside, :3] * 0.6 + 0.35
-        light[inside] *= min(0.34 + 0.5 * gap, 0.9)
+        light[inside] *= min(0.14 + 0.55 * gap, 0.85)
         light *= self.filter.take(chosen, axis=0)
         self._shade_eyes(light, places, chosen)
         return light
@@ -225,24 +229,6 @@ class Artist:
         share = np.where(self.is_mouth[:, None], deep[:, None] * [1, 1, 1, 0.4], share)
         share[self.part == THROAT, :3] *= _THROAT_COLOUR
         return np.asarray(share, np.float32)
-
-    def _illuminate(self, normal: Floats, lit: Floats, sky: Floats, soft: Floats) -> Floats:
-        light = self.light
-        facing = normal @ np.stack([light.key, light.fill], 1)
-        glow = np.empty((len(normal), 4), np.float32)
-        for channel, bend in enumerate(soft):
-            crept = np.maximum((facing + bend) / (1 + bend), 0)
-            glow[:, channel] = crept[:, 0] * (lit * (1 - 0.3 * bend) + 0.3 * bend) * light.key_colour[channel]
-            glow[:, channel] += crept[:, 1] * light.fill_colour[channel] * (0.4 + 0.6 * sky)
-            around = light.ambient[0, channel] + normal @ light.ambient[1:, channel]
-            glow[:, channel] += np.maximum(around, 0.02) * sky * 0.55
-        half = light.key + np.array([0, 0, 1], np.float32)
-        half /= np.linalg.norm(half)
-        other = light.fill + np.array([0, 0, 1], np.float32)
-        other /= np.linalg.norm(other)
-        glow[:, 3] = _power(normal @ half, 5) * lit * float(light.key_colour.mean()) * 0.55
-        glow[:, 3] += _power(normal @ other, 4) * float(light.fill_colour.mean()) * 0.3
-        return glow
 
     def _shade_eyes(self, light: Floats, places: Floats, chosen: Ints) -> None:
         """Let the upper lid's shadow fall on the eye, and light it as the wet ball that it is."""
@@ -262,8 +248,7 @@ class Artist:
     def _glint(self, canvas: Floats, places: Floats, seen: Whole, chosen: Ints) -> None:
         """Put the lamp's reflection on each cornea, where that is not covered."""
         side = FINER * self.size
-        half = self.light.key + np.array([0, 0, 1.3], np.float32)
-        half /= np.linalg.norm(half)
+        half = between(self.light.key, 1.3)
         for number in range(2):
             middle = places[self.eyes[number]].mean(0) - np.array([0, 0, 0.6], np.float32)
             x, y, _ = self._project((middle + 1.15 * half)[None])
@@ -284,7 +269,7 @@ class Artist:
             return
         x, y, z = self._project(places)
         cx, cy = x[hair.corners], y[hair.corners]
-        chosen = np.flatnonzero(_facing(cx, cy))
+        chosen = np.flatnonzero(facing(cx, cy))
         a, b, c = hair.corners[:, chosen]
         depth = (z[a] + z[b] + z[c]) / 3
         order = np.argsort(depth, kind="stable")
@@ -296,6 +281,8 @@ class Artist:
         rgba = self._look_up(cx, cy, hair.chart[:, :, chosen], pixel, number, repeats=True)
         layer, density = hair.layer[chosen], hair.density[chosen]
         least = (layer + 0.15 * (density < 0.3)) / np.minimum(density * 1.5 + 1e-6, 1) * 255
+        # At the skin thick hair has no holes.
+        least[(layer < 0.1) & (density > 0.5)] = 0
         kept = np.flatnonzero(rgba[:, 3] >= least[number])
         pixel, number = pixel[kept], number[kept]
         # The nearest strand is the last in the order of painting.
@@ -304,39 +291,18 @@ class Artist:
         _put(canvas, pixel, light)
         far[pixel] = depth[number]
 
-    def _light_hair(self, yaw: float, pitch: float) -> Floats:
-        """Return the light (Q, 4) on hair as the head is mostly held: dark at the roots, with a shine across the strands."""
-        if self.hair is None:
-            return np.zeros((0, 4), np.float32)
-        turn = rotation(yaw, pitch, 0)
-        places = (self.hair.places - PIVOT) @ turn.T + PIVOT
-        smoother = Smoother(self.hair.corners, len(places))
-        normal = smoother.triangle_normals(places)
-        all_of_it = np.ones(len(normal), np.float32)
-        glow = self._illuminate(normal, all_of_it, all_of_it, np.full(3, 0.35, np.float32))[:, :3]
-        up = np.array([0, 1, 0], np.float32)
-        strand = up - (normal @ up)[:, None] * normal
-        strand /= np.linalg.norm(strand, axis=1, keepdims=True) + 1e-6
-        half = self.light.key + np.array([0, 0, 1], np.float32)
-        half /= np.linalg.norm(half)
-        along = strand @ half
-        shine = _power(np.sqrt(np.clip(1 - along * along, 0, 1)), 5) * np.clip(normal @ self.light.key + 0.2, 0, 1)
-        glow = glow * (0.45 + 0.75 * self.hair.layer)[:, None] * 1.25
-        glow = glow * (1 + (1.2 - 0.8 * self.person.curl) * shine[:, None])
-        return np.concatenate([glow, np.zeros((len(glow), 1))], 1).astype(np.float32)
-
     def _draw_still(self, clothes: Clothes, wall: Floats) -> tuple[Floats, Floats]:
         """Return wall and clothes (S S, 4) and their depth (S S,) on the finer picture: they are drawn once."""
         side = FINER * self.size
         x, y, z = self._project(clothes.places)
         cx, cy = x[clothes.corners], y[clothes.corners]
-        chosen = np.flatnonzero(_facing(cx, cy))
+        chosen = np.flatnonzero(facing(cx, cy))
         depth = z[clothes.corners[:, chosen]].mean(0)
         order = np.argsort(depth, kind="stable")
         chosen, depth = chosen[order], depth[order]
         pixel, number = runs(cx[:, chosen], cy[:, chosen], (side, side))
         normal = Smoother(clothes.corners, len(clothes.places)).triangle_normals(clothes.places)[chosen]
-        glow = self._illuminate(normal, np.ones(len(chosen), np.float32), clothes.shade[chosen], np.full(3, 0.12, np.float32))[:, :3]
+        glow = illuminate(self.light, normal, np.ones(len(chosen), np.float32), clothes.shade[chosen], np.full(3, 0.12, np.float32))[:, :3]
         still = np.zeros((side * side, 4), np.float32)
         still[:, :3] = np.repeat(np.repeat(wall, FINER, 0), FINER, 1).reshape(-1, 3)
         far = np.full(side * side, -1e9, np.float32)
@@ -344,45 +310,20 @@ class Artist:
         far[pixel] = depth[number]
         return still, far
 
-    def _choose(self, whole: Smoother, facing: tuple[float, float]) -> Ints:
+    def _choose(self, whole: Smoother, held: tuple[float, float]) -> Ints:
         """Return the triangles that may be seen: not the far side, nor what clothes or thick hair cover."""
         kit = self.kit
-        places = self._hold(self.shape, rotation(*facing, 0), np.zeros(3, np.float32), self.share)
+        places = self._hold(self.shape, rotation(*held, 0), np.zeros(3, np.float32), self.share)
         normal = whole.triangle_normals(places)
         rest = kit.neutral[kit.corners].mean(0)
         towards = np.array([0, 0, self.camera.distance], np.float32) - places[kit.corners].mean(0)
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
         seen = (normal * towards).sum(1) > np.select([kit.part == SKIN, kit.part == EYE], [-0.3, -0.6], -0.15)
         front = np.clip((rest[:, 2] + 1) / 5, 0, 1)
-        seen &= (rest[:, 1] > -13.2 - 3.4 * front * front * (3 - 2 * front)) & (np.abs(rest[:, 0]) < 9.6)
+        seen &= (rest[:, 1] > -13.2 - 3.4 * front * front * (3 - 2 * front)) & ((np.abs(rest[:, 0]) < 6.8) | (rest[:, 1] > -9.0))
         if self.hair is not None:
             seen &= (self.growth[kit.corners].min(0) < 0.95) | (kit.part != SKIN)
         return np.flatnonzero(seen)
-
-    def _cast(self, yaw: float, pitch: float) -> Floats:
-        """Return how much of the key light reaches each triangle (Q,), 0 to 1, as the head is mostly held."""
-        side = 200
-        places = self._hold(self.shape, rotation(yaw, pitch, 0), np.zeros(3, np.float32), self.share)
-        key = self.light.key
-        right = np.cross([0, 1.0, 0], key)
-        right /= np.linalg.norm(right)
-        axes = np.stack([right, np.cross(key, right), key]).astype(np.float32)
-        x, y, z = axes @ places.T
-        scale = side / 34
-        x, y = x * scale + side / 2, side / 2 - (y + 1) * scale
-        corners = self.corners
-        cx, cy = x[corners], y[corners]
-        chosen = np.flatnonzero(_facing(cx, cy) & (self.part == SKIN))
-        depth = z[corners[:, chosen]].mean(0)
-        order = np.argsort(depth, kind="stable")
-        pixel, number = runs(cx[:, chosen[order]], cy[:, chosen[order]], (side, side))
-        nearest = np.full(side * side, -1e6, np.float32)
-        nearest[pixel] = depth[order][number]
-        nearest = load_cv().GaussianBlur(np.maximum(nearest, -40).reshape(side, side), (0, 0), 0.8).reshape(-1)
-        mx, my, mz = cx.mean(0), cy.mean(0), z[corners].mean(0)
-        at = np.clip(np.rint(my), 0, side - 1).astype(int) * side + np.clip(np.rint(mx), 0, side - 1).astype(int)
-        lit = np.clip(1 - (nearest[at] - mz - 0.25) / 0.5, 0, 1)
-        return self.smoother.spread(np.where(self.part == SKIN, lit, 1).astype(np.float32), 3)
 
     def _mouth_gap(self, shape: Floats) -> float:
         """Return how far the inner lips stand apart, in the kit's units."""
@@ -432,16 +373,3 @@ def _shape(kit: Kit, person: Person) -> Floats:
 def _turning(rest: Floats) -> Floats:
     share = np.clip((rest[:, 1:2] + 16) / 7.5, 0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)
-
-
-def _facing(cx: Floats, cy: Floats) -> Bools:
-    """Say which triangles turn their front to the camera."""
-    return np.asarray((cx[1] - cx[0]) * (cy[2] - cy[0]) - (cy[1] - cy[0]) * (cx[2] - cx[0]) < 0)
-
-
-def _power(value: Floats, doublings: int) -> Floats:
-    """Return a positive value to the power of two to so many, and 0 for a negative one."""
-    value = np.maximum(value, 0)
-    for _ in range(doublings):
-        value = value * value
-    return value

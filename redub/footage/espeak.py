@@ -68,7 +68,7 @@ def load_espeak() -> tuple[Any, int]:
     else:
         raise RedubError(
             "The speech synthesiser's library libespeak-ng is not installed.",
-            "Install it:  apt-get install libespeak-ng1  (Fedora and macOS call the package espeak-ng); or give recorded speech with --speech.",
+            "Install it:  apt-get install libespeak-ng1  (elsewhere the package is espeak-ng); or give recorded speech with --speech.",
         )
     rate_hz = int(library.espeak_Initialize(_AUDIO_SYNCHRONOUS, 0, None, _PHONEMES_AS_IPA))
     if rate_hz <= 0:
@@ -115,7 +115,6 @@ def _speak(text: str, voice: str, words_per_minute: int, pitch: int, liveliness:
     sound: list[bytes] = []
     phones: Phones = []
 
-    @c.CFUNCTYPE(c.c_int, c.POINTER(c.c_short), c.c_int, c.POINTER(_Event))
     def collect(wave: Any, count: int, events: Any) -> int:
         if wave and count:
             sound.append(c.string_at(wave, 2 * count))
@@ -126,7 +125,8 @@ def _speak(text: str, voice: str, words_per_minute: int, pitch: int, liveliness:
             at += 1
         return 0
 
-    library.espeak_SetSynthCallback(collect)
+    callback = c.CFUNCTYPE(c.c_int, c.POINTER(c.c_short), c.c_int, c.POINTER(_Event))(collect)
+    library.espeak_SetSynthCallback(callback)
     if not voice or library.espeak_SetVoiceByName(voice.encode()):
         return _NO_VOICE
     for number, value in ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, liveliness)):

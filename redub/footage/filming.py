@@ -129,7 +129,8 @@ def _store_truth(path: Path, entry: dict[str, Any], points: Floats, weights: Flo
                 file,
                 points=points.astype(np.float32), openness=mouth_openness(points).astype(np.float32),
                 weights=weights.astype(np.float16), names=np.array(names),
-                phone_starts_s=np.array([start for start, _ in voice.phones]), phones=np.array([phone for _, phone in voice.phones], dtype="U8"),
+                phone_starts_s=np.array([start for start, _ in voice.phones]),
+                phones=np.array([phone for _, phone in voice.phones], dtype="U8"),
                 identity=np.array(int(entry["speaker"].rpartition("-")[2])), offset_s=np.array(0.0),
                 text=np.array(voice.text), entry=np.array(json.dumps(entry)),
             )  # fmt: skip
@@ -144,11 +145,15 @@ def _speak(order: Order, person: Person, number: int, times_s: Doubles, chance: 
         return _recorded(order, person, number, times_s, count, chance)
     language = order.languages[int(chance.integers(len(order.languages)))]
     voice = f"{VOICES.get(language, language)}+{person.timbre}"
-    pace, pitch, lively = int(chance.integers(125, 205)), int(np.clip(person.pitch + chance.integers(-6, 7), 0, 99)), int(chance.integers(25, 80))
+    pace, pitch, lively = (
+        int(chance.integers(125, 205)),
+        int(np.clip(person.pitch + chance.integers(-6, 7), 0, 99)),
+        int(chance.integers(25, 80)),
+    )
     text = compose(chance, language, int(26 * order.seconds) + 20)
     said, rate_hz, phones = say(text, voice, pace, pitch, lively)
     before_s = float(chance.uniform(0.05, 0.6))
-    samples = _resample(said.astype(np.float32) / 32768, rate_hz)
+    samples = _resample((said / 32768).astype(np.float32), rate_hz)
     quiet = np.zeros(round(before_s * SOUND_HZ), np.float32)
     samples = np.pad(np.concatenate([quiet, samples])[:count], (0, max(0, count - len(quiet) - len(samples))))
     phones = [(start + before_s, phone) for start, phone in phones if start + before_s < order.seconds + 0.2]
@@ -186,9 +191,10 @@ def _room(samples: Floats, chance: np.random.Generator, *, noise: bool = True) -
     level = float(chance.uniform(0.15, 0.8))
     voice = samples / max(float(np.abs(samples).max()), 1e-3)
     if noise and chance.random() < 0.5:
-        tail = np.exp(-np.arange(round(0.12 * SOUND_HZ)) / (chance.uniform(0.01, 0.04) * SOUND_HZ)) * chance.standard_normal(round(0.12 * SOUND_HZ))
         from scipy.signal import fftconvolve
 
+        since_s = np.arange(round(0.12 * SOUND_HZ)) / SOUND_HZ
+        tail = np.exp(-since_s / chance.uniform(0.01, 0.04)) * chance.standard_normal(len(since_s))
         echo = fftconvolve(voice, tail)[: len(voice)]
         voice = voice + chance.uniform(0.02, 0.15) * echo / max(float(np.abs(echo).max()), 1e-3)
     if noise:

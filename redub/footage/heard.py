@@ -24,10 +24,10 @@ def heard_curve(speech: Floats, rate_hz: int, person: Person, times_s: Doubles) 
         times_s: (T,) rising.
     """
     power, hz = _spectra(speech, rate_hz)
-    low, middle, high = (power[:, (hz >= a) & (hz < b)] for a, b in ((150, 1000), (900, 2700), (3000, 7500)))
+    low, middle, high = (power[:, (hz >= a) & (hz < b)] for a, b in ((150, 850), (900, 2700), (3000, 7500)))
     voiced, hiss = low.sum(1), high.sum(1)
     level = loudness(voiced + middle.sum(1))
-    first = _centre(low, hz[(hz >= 150) & (hz < 1000)], 350, 750)
+    first = _centre(low, hz[(hz >= 150) & (hz < 850)], 330, 680)
     second = _centre(middle, hz[(hz >= 900) & (hz < 2700)], 1150, 1900)
     hissing = np.clip((hiss / np.maximum(voiced + hiss, 1e-12) - 0.35) / 0.4, 0, 1) * loudness(voiced + hiss)
     is_open = level**1.3 * (0.35 + 0.65 * first) * (1 - 0.7 * hissing)
@@ -69,7 +69,10 @@ def _spectra(speech: Floats, rate_hz: int) -> tuple[Doubles, Doubles]:
     padded = np.pad(speech, (size // 2, size))
     count = len(speech) // step + 1
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::step][:count] * np.hanning(size)
-    return np.abs(np.fft.rfft(windows, 512 if size <= 512 else None, axis=1)) ** 2, np.fft.rfftfreq(max(512, size) if size <= 512 else size, 1 / rate_hz)
+    points = max(512, size)
+    power: Doubles = np.abs(np.fft.rfft(windows, points, axis=1)) ** 2
+    hz: Doubles = np.fft.rfftfreq(points, 1 / rate_hz).astype(np.float64)
+    return power, hz
 
 
 def _centre(power: Doubles, hz: Doubles, low_hz: float, high_hz: float) -> Doubles:

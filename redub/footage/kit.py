@@ -85,7 +85,7 @@ def load_kit(folder: Path) -> Kit:
     if not path.is_file():
         raise RedubError(f"There is no face kit {path}.", HINT)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RedubError(f"The face kit {path} cannot be read: {error}.", HINT) from error
@@ -113,8 +113,9 @@ def _reduce(found: dict[str, Any], sha256: str) -> Kit:
     middle = neutral[corners].mean(1)
     eyes = np.stack([_middle(neutral[slice(*ball)]) for ball in _EYEBALLS])
     is_back = material == "M_BackHead"
-    is_throat = is_back & (uv[..., 0].mean(1) < 1.26) & (uv[..., 1].mean(1) > 0.68)
-    is_bag = is_back & (uv[..., 0].mean(1) > 1.7) & (uv[..., 1].mean(1) > 0.83)
+    # The kit's chart keeps the sacks behind mouth and eyes in its corners, which the skull's outline reaches too.
+    is_throat = is_back & (uv[..., 0].mean(1) < 1.26) & (uv[..., 1].mean(1) > 0.68) & (np.abs(middle[:, 0]) < 5) & (middle[:, 1] < 2)
+    is_bag = is_back & (uv[..., 0].mean(1) > 1.7) & (uv[..., 1].mean(1) > 0.83) & (middle[:, 2] > 4) & (middle[:, 1] < 8)
     is_teeth = (material == "M_Teeth") & (middle[:, 2] > 7.6)
     is_eye = np.char.startswith(material.astype(str), "M_Sclera") & (middle[:, 2] > eyes[0, 2] + 0.3)
     chosen = {

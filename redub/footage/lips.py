@@ -91,7 +91,7 @@ def _blend(starts: Doubles, stops: Doubles, kinds: list[str], fine_s: Doubles, p
         after = fine_s[:, None] - (stops - inner - 0.6 * lead_s)
         # Lips round early and let go sooner.
         away = np.maximum(np.maximum(before / (_REACH_S[group] * 1.25), after / _REACH_S[group]), 0)
-        pull = insists[:, column] * np.exp(-np.minimum(away, 8) ** 1.4)
+        pull = insists[:, column] * np.exp(-(np.minimum(away, 8) ** 1.4))
         total = pull.sum(1, keepdims=True)
         curve[:, which] = (pull @ shapes[:, which]) / np.maximum(total, 1e-3) * np.minimum(total / 0.05, 1)
     return curve
@@ -108,7 +108,10 @@ def _close(curve: Doubles, starts: Doubles, stops: Doubles, kinds: list[str], fi
         shut = np.zeros(len(fine_s))
         for start, stop in ((a, b) for a, b, name in zip(starts, stops, kinds, strict=True) if name == kind):
             # Closed when the sound says so, and a moment before; the way there takes some 60 ms.
-            rise, fall = np.clip((fine_s - start + 0.065) / 0.055, 0, 1), np.clip((max(stop - 0.005, start + 0.03) - fine_s) / 0.05 + 0.4, 0, 1)
+            rise, fall = (
+                np.clip((fine_s - start + 0.065) / 0.055, 0, 1),
+                np.clip((max(stop - 0.005, start + 0.03) - fine_s) / 0.05 + 0.4, 0, 1),
+            )
             both = np.minimum(rise, fall)
             shut = np.maximum(shut, both * both * (3 - 2 * both))
         curve[:, :7] *= 1 - shut[:, None] * (1 - np.array(keeps))

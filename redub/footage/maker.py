@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from redub.errors import RedubError
-from redub.footage.espeak import load_espeak
+from redub.footage.espeak import load_espeak, say
 from redub.footage.filming import Order, film
 from redub.footage.kit import load_kit
+from redub.footage.sentences import LANGUAGES, VOICES
 from redub.media.place import Part
 from redub.progress import Tell, silent
 
@@ -47,6 +48,8 @@ def make_footage(order: Order, clips: int, folder: Path, *, jobs: int = 1, tell:
     kit = load_kit(order.kit)
     if not order.recordings:
         load_espeak()
+        for language in sorted(set(order.languages) - set(LANGUAGES)):
+            say("1", VOICES.get(language, language), 160, 50, 50)
     _open_folder(folder, order, kit.sha256)
     numbers = [number for number in range(clips) if not (folder / f"{number:05d}.npz").is_file()]
     done = clips - len(numbers)
@@ -113,7 +116,8 @@ def _open_folder(folder: Path, order: Order, kit_sha256: str) -> None:
         differing = sorted(key for key in table if not isinstance(found, dict) or found.get(key) != table[key])
         if differing:
             raise RedubError(
-                f"{folder} holds footage of other settings ({', '.join(differing)}).", "Name another folder, or the same settings as before."
+                f"{folder} holds footage of other settings ({', '.join(differing)}).",
+                "Name another folder, or the same settings as before.",
             )
         return
     try:
@@ -141,5 +145,3 @@ def _write(path: Path, value: Any) -> None:
         part.publish()
     finally:
         part.discard()
-
-

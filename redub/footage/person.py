@@ -95,6 +95,11 @@ def make_person(seed: int, number: int, identities: int) -> Person:
     if lipstick:
         lips = np.array([[0.26, 0.05, 0.05], [0.34, 0.14, 0.13], [0.19, 0.06, 0.05], [0.26, 0.075, 0.10]])[chance.integers(4)]
     beard = float(chance.choice([0.0, chance.uniform(0.1, 0.4), chance.uniform(0.5, 1.0)], p=[0.4, 0.35, 0.25])) if is_deep else 0.0
+    moustache = beard if chance.random() < 0.75 else 0.3 * beard
+    if is_deep and chance.random() < 0.05:
+        moustache = float(chance.uniform(0.5, 1))
+    # A camera lets dark faces have more light, which teeth must not get as well.
+    bright = float(np.clip(skin[0] / 0.45, 0.55, 1) * chance.uniform(0.75, 1.12))
     cut = str(chance.choice(_CUTS, p=[0.1, 0.15, 0.33, 0.27, 0.1, 0.05] if is_deep else [0.01, 0.04, 0.13, 0.2, 0.27, 0.35]))
     iris_at = min(int(chance.exponential(1.8 if depth < 0.4 else 0.5)), len(_IRISES) - 1)
     return Person(
@@ -103,16 +108,16 @@ def make_person(seed: int, number: int, identities: int) -> Person:
         skin=skin, lips=lips, lipstick=lipstick, hair=hair, brows=brows,
         brow_weight=float(np.clip(chance.normal(1.12 if is_deep else 0.9, 0.2), 0.5, 1.6)),
         iris=_IRISES[iris_at] * chance.uniform(0.7, 1.35),
-        teeth=np.array([0.62, 0.57, 0.47]) * chance.uniform(0.75, 1.12) * (1 + chance.normal(0, 0.03, 3)),
+        teeth=np.array([0.50, 0.46, 0.385]) * bright * (1 + chance.normal(0, 0.03, 3)),
         cut=cut,
-        hairline=(float(chance.exponential(0.7) if is_deep else chance.normal(0, 0.3)), float(chance.uniform(0.5, 1.3))),
+        hairline=(float(chance.exponential(0.7) if is_deep else chance.uniform(-1.0, 0.5)), float(chance.uniform(0.5, 1.6))),
         curl=float(np.clip(chance.normal(0.25 + 0.6 * (depth > 0.7), 0.25), 0, 1)),
         parting=float(chance.uniform(-3.2, 3.2)),
         beard=beard,
-        moustache=beard if chance.random() < 0.75 else (float(chance.uniform(0.5, 1)) if is_deep and chance.random() < 0.15 else 0.3 * beard),
+        moustache=moustache,
         freckles=float(chance.uniform(0.3, 1) if depth < 0.4 and chance.random() < 0.3 else chance.uniform(0, 0.15)),
         blush=float(chance.uniform(0.3, 1.3)), lash=float(chance.uniform(0.55, 0.8) if is_deep else chance.uniform(0.7, 1.0)),
-        gloss=float(chance.uniform(0.5, 1.4)), age=float(chance.beta(1.3, 2.0)),
+        gloss=float(chance.uniform(0.35, 1.15) * (1 - 0.3 * depth)), age=float(chance.beta(1.3, 2.0)),
         is_deep=is_deep,
         pitch=int(chance.integers(15, 48) if is_deep else chance.integers(45, 85)),
         timbre=f"{'m' if is_deep else 'f'}{chance.integers(1, 8 if is_deep else 6)}",
@@ -126,7 +131,7 @@ def _hair(chance: np.random.Generator, depth: float) -> tuple[Doubles, Doubles]:
     """Return the colours of hair and brows; the darker the skin, the darker they mostly are."""
     kind = int(chance.choice(6, p=[0.16, 0.26, 0.24, 0.14, 0.12, 0.08])) if depth < 0.4 else int(chance.choice(3, p=[0.7, 0.22, 0.08]))
     natural = _HAIR[kind] * chance.uniform(0.75, 1.3)
-    grey = float(chance.uniform(0.3, 0.95)) if chance.random() < 0.18 else 0.0
-    hair = natural * (1 - grey) + _GREY * grey * chance.uniform(0.5, 1.2)
+    grey = float(chance.uniform(0.3, 0.95)) if chance.random() < 0.12 else 0.0
+    hair = natural * (1 - grey) + _GREY * grey * chance.uniform(0.35, 0.9)
     brows = np.minimum(natural * 0.8, [0.14, 0.08, 0.045]) * (1 - 0.5 * grey) + _GREY * 0.25 * grey
     return hair, brows

@@ -30,9 +30,8 @@ def runs(x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Whole, Whole]:
     x, y = _from_top(x, y)
     edge = np.ceil(np.clip(y, 0, height)).astype(np.int32)
     # Above its middle corner a triangle lies between its long side and one short side, below it between that and the other.
-    rows = np.empty((x.shape[1], 2), np.int32)
-    rows[:, 0], rows[:, 1] = edge[1] - edge[0], edge[2] - edge[1]
-    rows = rows.reshape(-1)
+    rows = np.empty(2 * x.shape[1], np.int32)
+    rows[0::2], rows[1::2] = edge[1] - edge[0], edge[2] - edge[1]
     half = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
     starts = np.empty_like(rows)
     starts[0::2], starts[1::2] = edge[0], edge[1]
@@ -66,12 +65,12 @@ def runs(x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Whole, Whole]:
 
 def _from_top(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Return the corners (3, Q) of each triangle from its highest to its lowest."""
-    x, y = list(x), list(y)  # type: ignore[assignment]
+    xs, ys = list(x), list(y)
     for a, b in ((0, 1), (1, 2), (0, 1)):
-        swaps = y[a] > y[b]
-        x[a], x[b] = np.where(swaps, x[b], x[a]), np.where(swaps, x[a], x[b])
-        y[a], y[b] = np.minimum(y[a], y[b]), np.maximum(y[a], y[b])
-    return np.stack(x), np.stack(y)
+        swaps = ys[a] > ys[b]
+        xs[a], xs[b] = np.where(swaps, xs[b], xs[a]), np.where(swaps, xs[a], xs[b])
+        ys[a], ys[b] = np.minimum(ys[a], ys[b]), np.maximum(ys[a], ys[b])
+    return np.stack(xs), np.stack(ys)
 
 
 def _line(x0: Floats, y0: Floats, x1: Floats, y1: Floats) -> tuple[Floats, Floats]:

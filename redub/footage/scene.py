@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,11 @@ def make_light(chance: Chance) -> Light:
     tint = np.array([1 + warm, 1.0, 1 - warm])
     ambient = np.zeros((4, 3))
     ambient[0] = (1.05 - 0.65 * hard) * (1 + chance.normal(0, 0.06, 3))
-    ambient[1:] = ambient[0] * chance.normal([[0], [0.35], [0.15]], [[0.18], [0.15], [0.12]]) * (1 + chance.normal(0, 0.1, (3, 3)))
+    ambient[1:] = (
+        ambient[0]
+        * chance.normal(np.array([[0], [0.35], [0.15]]), np.array([[0.18], [0.15], [0.12]]))
+        * (1 + chance.normal(0, 0.1, (3, 3)))
+    )
     return Light(
         key=_unit(key), key_colour=np.asarray((0.5 + 1.6 * hard) * tint, np.float32),
         fill=_unit(fill), fill_colour=np.asarray(chance.uniform(0.05, 0.5) * (2 - tint) * (1 + chance.normal(0, 0.08, 3)), np.float32),
@@ -114,7 +119,8 @@ def make_wall(chance: Chance, size_px: int, light: Light) -> Floats:
     if kind == "room":
         _furnish(wall, chance)
     elif kind == "noise":
-        colours = chance.uniform(0.02, 0.6, (3, 3))
+        greys = chance.uniform(0.02, 0.5, (3, 1))
+        colours = greys * (1 + chance.uniform(-0.5, 0.5, (3, 3)) * chance.uniform(0.1, 1))
         for colour in colours:
             share = np.clip(0.5 + 0.5 * cloud(chance, size_px, chance.uniform(2, 12), 4, 0.6), 0, 1)
             wall += (colour.astype(np.float32) - wall) * share[..., None]
@@ -167,25 +173,31 @@ def _furnish(wall: Floats, chance: Chance) -> None:
             for k in range(1, 3):
                 cv.line(wall, (x + wide * k // 3, y), (x + wide * k // 3, y + tall), some(), 3)
         elif kind == 2:
-            cv.rectangle(wall, (x, y + tall), (x + 2 * wide, y + tall + 4), some(), -1)
-            left = x
-            while left < x + 2 * wide:
-                thick = int(chance.uniform(0.012, 0.045) * size)
-                cv.rectangle(wall, (left, y + tall - int(chance.uniform(0.5, 0.95) * tall)), (left + thick - 1, y + tall), some(), -1)
-                left += thick
+            _shelve(wall, (x, y + tall), (2 * wide, tall), some, chance)
         elif kind == 3:
-            green = (0.03 * float(chance.uniform(0.5, 2)), 0.12 * float(chance.uniform(0.5, 2)), 0.03)
-            for angle in chance.uniform(-2.8, -0.3, 24):
-                far = float(chance.uniform(0.05, 0.2) * size)
-                cv.line(
-                    wall,
-                    (x, y + tall),
-                    (int(x + far * np.cos(angle)), int(y + tall + far * np.sin(angle))),
-                    green,
-                    int(chance.integers(2, 7)),
-                )
+            _plant(wall, (x, y + tall), chance)
         else:
             cv.ellipse(wall, (x, y), (wide // 2 + 1, tall // 2 + 1), float(chance.uniform(0, 180)), 0, 360, some(), -1)
+
+
+def _shelve(wall: Floats, at: tuple[int, int], size: tuple[int, int], some: Callable[[], tuple[float, ...]], chance: Chance) -> None:
+    """Put a shelf with books on a wall; ``at`` is its left end."""
+    cv, (x, y) = load_cv(), at
+    cv.rectangle(wall, (x, y), (x + size[0], y + 4), some(), -1)
+    left = x
+    while left < x + size[0]:
+        thick = int(chance.uniform(0.012, 0.045) * len(wall))
+        cv.rectangle(wall, (left, y - int(chance.uniform(0.5, 0.95) * size[1])), (left + thick - 1, y), some(), -1)
+        left += thick
+
+
+def _plant(wall: Floats, at: tuple[int, int], chance: Chance) -> None:
+    cv = load_cv()
+    green = (0.03 * float(chance.uniform(0.5, 2)), 0.12 * float(chance.uniform(0.5, 2)), 0.03)
+    for angle in chance.uniform(-2.8, -0.3, 24):
+        far = float(chance.uniform(0.05, 0.2) * len(wall))
+        tip = (int(at[0] + far * np.cos(angle)), int(at[1] + far * np.sin(angle)))
+        cv.line(wall, at, tip, green, int(chance.integers(2, 7)))
 
 
 def _hang_lights(wall: Floats, chance: Chance) -> None:

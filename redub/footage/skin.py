@@ -84,7 +84,7 @@ def _face(person: Person, chart: Chart, chance: Chance) -> Floats:
     lips = chart.lips * (0.72 + 0.28 * person.lipstick)
     streaks = 1 + 0.07 * load_cv().resize(chance.standard_normal((40, 300), np.float32), (side, side))
     skin += (person.lips.astype(np.float32) * streaks[..., None] - skin) * lips[..., None]
-    gloss += chart.lips * (0.12 + 0.5 * person.lipstick)
+    gloss += chart.lips * (0.10 + 0.15 * person.lipstick)
     if person.lipstick:
         _tint(skin, (0.72, 0.62, 0.62), chart.crease * 0.7)
     _brows(skin, gloss, person, chart, chance)

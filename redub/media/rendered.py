@@ -23,8 +23,16 @@ _CODING = {"preset": "veryfast", "threads": "1", "x264-params": "mbtree=0:colorp
 _EXACT = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND)
 
 
-def write_rendered(
-    target: Path, pictures: Iterable[RGB], rate: Fraction, sound: NDArray[np.int16], rate_hz: int, *, mark: SyntheticMark, note: str, crf: float
+def write_rendered(  # noqa: PLR0913  each of them is the caller's to say
+    target: Path,
+    pictures: Iterable[RGB],
+    rate: Fraction,
+    sound: NDArray[np.int16],
+    rate_hz: int,
+    *,
+    mark: SyntheticMark,
+    note: str,
+    crf: float,
 ) -> None:
     """Write H.264 with AAC.
 
