@@ -94,7 +94,7 @@ def open_script(path: Path, device: str = "cpu", layout: str = "auto") -> Detect
     try:
         # torch announces that scripts go away; the files that there are stay.
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-            script = torch.jit.load(str(path), map_location=device).eval()
+            script = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise RedubError(
             f"{path} is no TorchScript file that can be loaded: {error}.", "It may need torchvision:  pip install torchvision"

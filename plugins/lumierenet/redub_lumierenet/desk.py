@@ -59,7 +59,8 @@ class Desk:
         rows = self.samples.rows([one for one in stretches if len(one) > 2])
         first = {one.start for one in stretches} | {one.start + 1 for one in stretches}
         rows = np.array([row for row in rows if row not in first], np.int64)
-        return rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
+        chosen: Ints = rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
+        return chosen
 
     def figures(self, rows: Ints) -> Tensor:
         """Return (K, 3, side, side) in 0..1, on the device."""

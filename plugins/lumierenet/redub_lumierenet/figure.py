@@ -67,7 +67,7 @@ class Place(Protocol):
 def from_landmarks(pictures: RGB, points: Floats, place: Place | None = None) -> RGB:  # noqa: ARG001  one of several sources
     """Draw figures from landmarks and silhouettes; see `Estimator`."""
     size = pictures.shape[1]
-    seen = np.isfinite(points).all(axis=(1, 2))
+    seen: Bools = np.asarray(np.isfinite(points).all(axis=(1, 2)))
     rows = np.zeros((len(points), 4))
     rows[seen] = similarity_from_points(points[seen].astype(np.float64))
     people = silhouettes(pictures, rows, seen)

@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from redub.errors import PluginError
 from redub.plugin import Clip, Generator, LoadContext, Painted, check_clip, choose_device
-from redub.types import RGB
+from redub.types import RGB, Floats
 from redub_lumierenet.audio import BANDS, lags, normalised, windows
 from redub_lumierenet.networks import Decoder, Ear, UNet
 from redub_lumierenet.painting import enlarged
@@ -55,7 +55,7 @@ def _tiny(seed: int) -> Instructor:
     with torch.no_grad():
         # Untrained they paint an even gray, in which no fault would be seen.
         for layer in (ear.fc, decoder.convolutions[-1], generator.ups[-1]):
-            layer.weight.mul_(CONTRAST)  # type: ignore[operator, union-attr]
+            layer.weight.mul_(CONTRAST)  # type: ignore[operator]
     return Instructor(
         ear=ear.eval(), decoder=decoder.eval(), generator=generator.eval(), mean=torch.full((BANDS,), -10.0),
         deviation=torch.full((BANDS,), 4.0), window=15, ahead=0, rate_hz=SLOWEST,
@@ -82,8 +82,15 @@ class LumiereNetGenerator(Generator):
         heard = normalised(windows(clip.speech, clip.times_s, self.steps_s), self.mean, self.deviation)
         count = len(heard)
         filled = torch.from_numpy(np.concatenate([heard, np.repeat(heard[-1:], -count % BATCH, axis=0)]))
-        pictures = [self._paint(self._pose(filled[start : start + BATCH])) for start in range(0, len(filled), BATCH)]
-        return Painted(frames=np.concatenate(pictures)[:count])
+        return Painted(frames=self._paint_all(filled)[:count])
+
+    @torch.inference_mode()
+    def paint_heard(self, heard: Floats) -> RGB:
+        """Paint from energies that were found before: (T, W, 40), not normalised -> (T, 256, 256, 3)."""
+        return self._paint_all(torch.from_numpy(normalised(heard, self.mean, self.deviation)))
+
+    def _paint_all(self, heard: Tensor) -> RGB:
+        return np.concatenate([self._paint(self._pose(heard[start : start + BATCH])) for start in range(0, len(heard), BATCH)])
 
     @torch.inference_mode()
     def paint_figures(self, figures: RGB) -> RGB:
@@ -123,7 +130,7 @@ def _fused(generator: UNet) -> UNet:
     for layers, is_transposed in ((generator.downs, False), (generator.ups, True)):
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.Sequential):
-                layers[i] = fuse_conv_bn_eval(layer[0], layer[1], is_transposed)  # type: ignore[type-var]
+                layers[i] = fuse_conv_bn_eval(layer[0], layer[1], is_transposed)  # type: ignore[type-var, arg-type]
     return generator
 
 

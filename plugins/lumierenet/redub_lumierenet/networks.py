@@ -65,7 +65,7 @@ class Decoder(nn.Module):
         self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes)])
 
     def forward(self, codes: Tensor) -> Tensor:
-        x = F.relu(self.start(codes)).unflatten(1, (-1, self.grid, self.grid))
+        x = F.relu(self.start(codes)).view(len(codes), -1, self.grid, self.grid)
         *earlier, last = self.convolutions
         for convolution in earlier:
             x = F.relu(convolution(F.interpolate(x, scale_factor=2)))  # 32, 64, 128 px
@@ -126,7 +126,7 @@ class UNet(nn.Module):
         for i, up in enumerate(self.ups):
             x = F.relu(x)
             # The last layer decides the colours, and may be kept finer than the others.
-            x = up(x.to(up.weight.dtype) if i == last else x)
+            x = up(x.to(next(up.parameters()).dtype) if i == last else x)
             if 1 <= i <= UNET_DROPPED and i < last:
                 x = F.dropout(x, self.dropout, self.training)
             if i < last:

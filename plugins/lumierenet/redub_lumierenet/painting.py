@@ -127,7 +127,7 @@ def _figures(desk: Desk, vae: VAE, batch: TripletBatch) -> Tensor:
 def _terms(desk: Desk, model: SeqPix2Pix, figures: Tensor, painted: Tensor, true: Tensor, weights: Tensor) -> dict[str, Tensor]:
     """Return what G and P descend, by the names of their weights."""
     course: SeqCourse = desk.recipe.seq
-    mine, theirs = (one.unflatten(0, (-1, FRAMES)) for one in (painted, true))
+    mine, theirs = (one.unflatten(0, (-1, FRAMES)) for one in (painted, true))  # type: ignore[no-untyped-call]
     terms: dict[str, Tensor] = {}
     if model.critic is not None:
         fixed = {name: parameter.detach() for name, parameter in model.critic.named_parameters()}
@@ -150,7 +150,7 @@ def _terms(desk: Desk, model: SeqPix2Pix, figures: Tensor, painted: Tensor, true
 def _teach(model: SeqPix2Pix, figures: Tensor, painted: Tensor, true: Tensor) -> Tensor:
     if model.critic is None:
         return torch.zeros((), device=true.device)
-    shows_figures = model.critic.layers[0].in_channels == 6  # type: ignore[union-attr]
+    shows_figures = model.critic.layers[0].in_channels == 6
     pairs = [torch.cat([figures.detach(), one], dim=1) if shows_figures else one for one in (true, painted)]
     return FRAMES * taught(*(model.critic(one) for one in pairs))
 

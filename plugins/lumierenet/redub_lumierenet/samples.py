@@ -134,7 +134,7 @@ def collect(
     if not (folder / "complete").exists():
         _collect_all(pieces(), folder, settings, estimate, tell)
         (folder / "complete").touch()
-    return _open_all(folder)
+    return open_samples(folder)
 
 
 def footage_rate(times_s: Doubles) -> Fraction:
@@ -183,7 +183,8 @@ def mouth_boxes(points: Floats, side: int) -> Ints:
     half = np.stack([1.5 * reach[:, 0], np.maximum(1.5 * reach[:, 1], 1.1 * reach[:, 0])], axis=-1)
     boxes = np.concatenate([np.floor(middle - half), np.ceil(middle + half)], axis=-1)
     boxes[~np.isfinite(points).all(axis=(1, 2))] = 0
-    return np.clip(boxes, 0, side).astype(np.int64)
+    clipped: Ints = np.clip(boxes, 0, side).astype(np.int64)
+    return clipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -255,7 +256,12 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
         part.discard()
 
 
-def _open_all(folder: Path) -> Samples:
+def open_samples(folder: Path) -> Samples:
+    """Open samples that were collected.
+
+    Raises:
+        RedubError: There is nothing to learn from.
+    """
     stretches: list[Stretch] = []
     held: dict[str, list[Any]] = {"heard": [], "points": [], "follows": []}
     for path in sorted(folder.glob("*.npz")):

@@ -103,10 +103,10 @@ def _learn(pictures: RGB, bodies: list[_Body]) -> tuple[Doubles, Doubles] | None
     if kept.mean() < LEAST_BACKGROUND:
         return None
     for _ in range(_ROUNDS):
-        slope = np.linalg.lstsq(place[kept], colour[kept], rcond=None)[0]
+        slope: Doubles = np.linalg.lstsq(place[kept], colour[kept], rcond=None)[0]
         error = colour - place @ slope
         # Rounding alone scatters colours by so much, even where a background is one of them.
-        inverse = np.linalg.inv(np.cov(error[kept], rowvar=False) + np.eye(3) / 12)
+        inverse = np.asarray(np.linalg.inv(np.cov(error[kept], rowvar=False) + np.eye(3) / 12), np.float64)
         # What looks like it nearer to the person is background too, and tells how the slope goes on there.
         kept = is_open & (np.einsum("ni,ij,nj->n", error, inverse, error) < FAR)
         if kept.mean() < LEAST_BACKGROUND:
