@@ -158,8 +158,11 @@ class Artist:
         x, y, z = self._project(places)
         cx, cy = x[corners], y[corners]
         front = facing(cx, cy)
-        if gap < 0.02:
-            front &= ~self.is_mouth
+        # Of the mouth's inside only what lies between the lips can be seen, and nothing where they meet.
+        lips = self.kit.landmarks[48:60]
+        low, high, margin = y[lips].min(), y[lips].max(), FINER * self.camera.zoom * 0.3
+        between_lips = (cy[0] > low - margin) & (cy[0] < high + margin) & (cx[0] > x[lips].min()) & (cx[0] < x[lips].max())
+        front &= ~self.is_mouth | (between_lips & (gap >= 0.02))
         chosen = np.flatnonzero(front)
         a, b, c = corners[:, chosen]
         depth = (z[a] + z[b] + z[c]) / 3

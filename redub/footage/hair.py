@@ -114,15 +114,13 @@ class _Shells:
     density: Floats
 
     def with_curtain(self, person: Person, shape: Floats, kit: Kit) -> _Shells:
-        """Add what hangs down behind the ears: two sheets around the back of the head."""
+        """Add what hangs down behind the ears: a sheet around the back of the head."""
         if person.cut not in ("medium", "long"):
             return self
         chance = np.random.default_rng(person.paint_seed + 2)
         down = chance.uniform(-9.5, -6.5) if person.cut == "medium" else chance.uniform(-19.0, -13.0)
         half = np.abs(shape[kit.is_skin & (np.abs(kit.neutral[:, 1] - 5) < 1), 0]).max()
-        parts = [self]
-        for gap, reach in ((0.55, 1.52), (1.0, 1.60)):
-            parts.append(_curtain(half + gap, reach, float(down) - gap, person, chance))
+        parts = [self, _curtain(half + 0.75, 1.57, float(down), person, chance)]
         counts = np.cumsum([0] + [len(part.places) for part in parts])
         return _Shells(
             np.concatenate([part.places for part in parts]),
@@ -138,7 +136,7 @@ class _Shells:
 
 def _curtain(half: float, reach: float, bottom: float, person: Person, chance: np.random.Generator) -> _Shells:
     """Return one sheet; its front edge stands at an angle of ``reach`` from the back, at the temples."""
-    columns, rows = 90, 44
+    columns, rows = 46, 22
     angle, fall = np.meshgrid(np.linspace(-reach, reach, columns), np.linspace(0, 1, rows))
     y = 8.5 + (bottom - 8.5) * fall
     wide = half * np.interp(y, [-19, -12, -6, 0, 5, 8.5], [1.10, 1.02, 0.97, 1.03, 1.04, 0.97])

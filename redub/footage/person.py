@@ -94,6 +94,7 @@ def make_person(seed: int, number: int, identities: int) -> Person:
     lips = skin * red * chance.uniform(0.82, 1.08)
     if lipstick:
         lips = np.array([[0.26, 0.05, 0.05], [0.34, 0.14, 0.13], [0.19, 0.06, 0.05], [0.26, 0.075, 0.10]])[chance.integers(4)]
+        lips = lips * np.clip(skin[0] / 0.45, 0.45, 1)
     beard = float(chance.choice([0.0, chance.uniform(0.1, 0.4), chance.uniform(0.5, 1.0)], p=[0.4, 0.35, 0.25])) if is_deep else 0.0
     moustache = beard if chance.random() < 0.75 else 0.3 * beard
     if is_deep and chance.random() < 0.05:

@@ -10,21 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 from scipy.sparse import coo_matrix, csr_matrix, diags
+
+from redub.footage.clothes import ring_tube, torso
 
 F = NDArray[np.float32]
 I = NDArray[np.int32]  # noqa: E741
 
-# The 68 points of the iBUG order as vertex numbers, from the kit's description.
-LANDMARKS = [
-    *(1225, 1888, 1052, 367, 1719, 1722, 2199, 1447, 966, 3661, 4390, 3927, 3924, 2608, 3272, 4088, 3443),
-    *(268, 493, 1914, 2044, 1401, 3615, 4240, 4114, 2734, 2509),
-    *(978, 4527, 4942, 4857, 1140, 2075, 1147, 4269, 3360),
-    *(1507, 1542, 1537, 1528, 1518, 1511, 3742, 3751, 3756, 3721, 3725, 3732),
-    *(5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461, 5518, 5957, 5841),
-    *(5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966),
-]
 PARTS = {
     "skin": ("M_Face", "M_BackHead"),
     "teeth": ("M_Teeth",),
@@ -123,31 +115,13 @@ def _hair(rest: F) -> F:
 
 def clothes() -> dict[str, Mesh]:
     """Return a knitted jumper: ``cloth`` and its ``collar``."""
-    around, down = np.meshgrid(np.linspace(0, 2 * np.pi, 241), np.linspace(0, 1, 90))
-    s = np.linspace(0, 1, 8)
-    side = [(6.5, -10.6), (8.6, -11.9), (12.5, -13.2), (17, -14.9), (20.6, -17.2), (22.8, -22), (23.6, -30), (24.2, -45)]
-    front = [(5.9, -14.9), (7.0, -16.6), (8.0, -19), (8.7, -22), (9.2, -26), (9.4, -31), (9.5, -37), (9.5, -45)]
-    back = [(6.4, -9.6), (7.6, -11.4), (8.6, -14), (9.2, -18), (9.4, -22), (9.4, -28), (9.4, -36), (9.4, -45)]
-    curve = {name: PchipInterpolator(s, line)(down) for name, line in (("side", side), ("front", front), ("back", back))}
-    cos, sin = np.cos(around), np.sin(around)
-    depth = np.where(sin > 0, curve["front"][..., 0], curve["back"][..., 0])
-    height = curve["side"][..., 1] * cos**2 + np.where(sin > 0, curve["front"][..., 1], curve["back"][..., 1]) * sin**2
-    square = 1 - 0.22 * np.clip(down * 3, 0, 1)
-    x = curve["side"][..., 0] * np.sign(cos) * np.abs(cos) ** square
-    z = -0.9 + depth * np.sign(sin) * np.abs(sin) ** square
-    folds = 0.22 * np.sin(around * 7 + 9 * down) * np.sin(down * 14 + np.cos(around * 3)) * np.clip(down * 4 - 0.4, 0, 1)
-    places = np.stack([x, height + folds * 0.3, z + folds], -1)
+    places, around, down = torso()
     stitches = np.stack([around * 26 * (1 + 1.6 * down), down * 150, np.zeros_like(down)], -1)
     return {"cloth": _sheet(places, stitches, 0.35 + 0.65 * np.clip(down * 9, 0, 1)), "collar": _collar(places[0])}
 
 
 def _collar(ring: NDArray[np.float64]) -> Mesh:
-    turn = np.linspace(0, 2 * np.pi, 25)
-    out = ring - ring.mean(0)
-    out[:, 1] = 0
-    out /= np.linalg.norm(out, axis=1, keepdims=True)
-    up = np.array([0, 1.0, 0])
-    tube = ring[None] + 0.55 * np.cos(turn)[:, None, None] * out[None] + (0.85 * np.sin(turn) + 0.1)[:, None, None] * up
+    tube, turn = ring_tube(ring)
     rest = np.stack(np.broadcast_arrays(np.linspace(0, 240, ring.shape[0])[None, :], turn[:, None] * 2, 0.0), -1)
     return _sheet(tube[:, ::-1], rest, np.clip(0.75 + 0.25 * np.cos(turn), 0.4, 1)[:, None] * np.ones(ring.shape[0]))
 

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import resample_poly
 from studio import HEIGHT, WIDTH, Pose, Studio
-from voice import Phones, mouth_curve, speak, weights_of
+from voice import mouth_curve, weights_of
+
+from redub.footage.espeak import Phones, say
 
 FPS = 25
 SEED = 7
@@ -42,7 +44,7 @@ class Take:
 
 def record(text: str, voice: str, words_per_minute: int, pitch: int) -> Take:
     """Say a text with a little silence before and after."""
-    samples, rate_hz, phones = speak(text, voice, words_per_minute, pitch, 60)
+    samples, rate_hz, phones = say(text, voice, words_per_minute, pitch, 60)
     loud = samples * (0.7 * 32767 / np.abs(samples).max())
     padded = np.pad(loud, (int(BEFORE_S * rate_hz), int(AFTER_S * rate_hz)))
     return Take(padded.round().astype(np.int16), rate_hz, [(t + BEFORE_S, phone) for t, phone in phones])

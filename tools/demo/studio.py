@@ -8,9 +8,11 @@ from typing import Any
 
 import moderngl
 import numpy as np
-from head import EYES, LANDMARKS, SHELLS, Head, clothes
+from head import EYES, SHELLS, Head, clothes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+
+from redub.footage.kit import LANDMARKS
 
 F = NDArray[np.float32]
 D = NDArray[np.float64]
@@ -68,7 +70,7 @@ class Studio:
         self.lens = _perspective()
         self.key_clip = _sunlight(self.place)
         self._load()
-        rest = head.rest[LANDMARKS]
+        rest = head.rest[list(LANDMARKS)]
         self._tell("lips", rest[48:60, :2])
         self._tell("brows", np.concatenate([rest[17:22, :2], rest[22:27, :2]]))
         self._tell("rims", rest[[36, 37, 38, 39, 40, 41, 36, 42, 43, 44, 45, 46, 47, 42], :2])
@@ -97,7 +99,7 @@ class Studio:
             for layer in np.linspace(0, 1, SHELLS) if name == "hair" else (0.0,):
                 self.program["layer_in"].value = float(layer)
                 array.render()
-        return self._develop(), self._project(places[LANDMARKS])
+        return self._develop(), self._project(places[list(LANDMARKS)])
 
     def _hold(self, places: F, pose: Pose) -> F:
         """Turn the head about the top of the neck; lower down the turn fades, so the shoulders stay where they are."""

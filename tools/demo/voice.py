@@ -1,19 +1,12 @@
-"""voice: text -> sound, phonemes and how far each expression of the face goes at every frame.
-
-espeak-ng tells when each phoneme starts, so the mouth fits the sound by construction.
-"""
+"""voice: phonemes -> how far each expression of the face goes at every frame."""
 
 from __future__ import annotations
-
-import ctypes as c
-from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-Phones = list[tuple[float, str]]
+from redub.footage.espeak import Phones
 
 # How far each expression goes for a class of phonemes, from 0 to 1.
 SHAPES: dict[str, dict[str, float]] = {
@@ -48,66 +41,6 @@ LETTERS = {
     "r": "rɹʁʀɻ",
 }
 CLASS = {letter: name for name, letters in LETTERS.items() for letter in letters}
-
-_AUDIO_SYNCHRONOUS, _PHONEMES_AS_IPA = 2, 3
-_RATE, _PITCH, _RANGE = 1, 3, 4
-_PHONEME_EVENT = 7
-
-
-class _Id(c.Union):
-    _fields_ = (("number", c.c_int), ("name", c.c_char_p), ("string", c.c_char * 8))
-
-
-class _Event(c.Structure):
-    _fields_ = (
-        ("type", c.c_int),
-        ("uid", c.c_uint),
-        ("text", c.c_int),
-        ("length", c.c_int),
-        ("audio_ms", c.c_int),
-        ("sample", c.c_int),
-        ("user", c.c_void_p),
-        ("id", _Id),
-    )
-
-
-@cache
-def _library() -> tuple[Any, int]:
-    """Return libespeak-ng, set up once (it cannot be a second time), and its rate in Hz."""
-    library = c.CDLL("libespeak-ng.so.1")
-    return library, library.espeak_Initialize(_AUDIO_SYNCHRONOUS, 0, None, _PHONEMES_AS_IPA)
-
-
-def speak(text: str, voice: str, words_per_minute: int, pitch: int, liveliness: int) -> tuple[NDArray[np.int16], int, Phones]:
-    """Say a text with libespeak-ng.
-
-    Returns:
-        Samples (N,), their rate in Hz, and the phonemes as (start in seconds, IPA).
-    """
-    library, rate_hz = _library()
-    sound: list[NDArray[np.int16]] = []
-    phones: Phones = []
-
-    @c.CFUNCTYPE(c.c_int, c.POINTER(c.c_short), c.c_int, c.POINTER(_Event))
-    def collect(wave: Any, count: int, events: Any) -> int:
-        if wave and count:
-            sound.append(np.ctypeslib.as_array(wave, (count,)).copy())
-        at = 0
-        while events[at].type:
-            if events[at].type == _PHONEME_EVENT:
-                phones.append((events[at].audio_ms / 1000, events[at].id.string.decode("utf8", "ignore")))
-            at += 1
-        return 0
-
-    library.espeak_SetSynthCallback(collect)
-    if library.espeak_SetVoiceByName(voice.encode()):
-        raise SystemExit(f"espeak-ng has no voice {voice!r}")
-    for number, value in ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, liveliness)):
-        library.espeak_SetParameter(number, value, 0)
-    data = text.encode()
-    library.espeak_Synth(data, len(data) + 1, 0, 1, 0, 1, None, None)
-    library.espeak_Synchronize()
-    return np.concatenate(sound), rate_hz, phones
 
 
 def mouth_curve(names: list[str], phones: Phones, times_s: NDArray[np.float64]) -> NDArray[np.float32]:
