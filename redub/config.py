@@ -58,13 +58,13 @@ class SpeakerConfig:
 
     listen: bool = True
     """Compare lips and sound; otherwise, or where that cannot be, the face that looks into the camera for longest is taken."""
-    min_confidence: float = _up_to(50, 0.12)
+    min_confidence: float = _up_to(50, 0.05)
     """A track may speak if its lips suit the sound by so much more at their best offset than at others."""
     chance: float = _up_to(50, 0.35)
     """And by more than chance does: chance suits a second of speech by so much, and n seconds by so much over the root of n."""
     usual_offset_s: float = _up_to(1, 0.12)
     """Three quarters of that will do where the offset is no larger than this: chance is seldom so lucky."""
-    min_frame_confidence: float = _up_to(50, 0.12)
+    min_frame_confidence: float = _up_to(50, 0.13)
     """And it does speak while lips and sound suit each other by this around a frame; below, somebody else is heard."""
     window_s: float = _up_to(10, 2.0)
     """Length of what counts as around a frame."""
@@ -165,7 +165,7 @@ class SyncConfig:
     """Tracks that speak may differ by so much from their mean; beyond it they disagree, and nothing is repaired."""
     gate_offset_s: float = _up_to(1, 0.08)
     """For ``--gate``: the lips of a result may be off by so much."""
-    gate_confidence: float = _up_to(50, 0.1)
+    gate_confidence: float = _up_to(50, 0.18)
     """For ``--gate``: and they have to suit the new sound by so much more than they suit it moved."""
 
 

@@ -4,8 +4,8 @@ from redub.weights import WeightFile
 
 SYNC = WeightFile(
     name="sync.safetensors",
-    sha256="38436c60928907cc71f911acc7909b24b39c49956672d5b7ab4453127a0f4175",
-    size_bytes=3183074,
+    sha256="bd57935f50c89bbaeeb07e5627652e53347fbc3d46df27a92de89f07e7d7efbb",
+    size_bytes=4944348,
     licence="CC-BY-4.0",
     source="redub's repository; trained on the GRID audiovisual sentence corpus (Cooke, Barker, Cunningham, Shao 2006)",
     package="redub.speech",
