@@ -116,6 +116,15 @@ def pack(  # noqa: PLR0913  a command's options are its arguments
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="The pack; completed if it is there.", show_default=False)
     ],
     size: Annotated[int, typer.Option("--size", metavar="PX", min=16, help="Side of the faces.")] = 112,
+    generator: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="GENERATOR",
+            show_default="faces",
+            help="Cut out what this generator learns from, and as large; for some that is the whole picture.",
+        ),
+    ] = "",
     jobs: Jobs = 1,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -128,12 +137,14 @@ def pack(  # noqa: PLR0913  a command's options are its arguments
     from redub.cli import _friendly, _print_json
 
     with _friendly(as_json, debug), _following(as_json, quiet) as tell:
+        from redub.plugin import Region
         from redub.training.footage import find_footage
         from redub.training.pack import make_pack
-        from redub.training.start import describe, remarks
+        from redub.training.start import describe, find_trainer, remarks
         from redub.training.stock import take_stock
 
-        notices = list(remarks(make_pack(find_footage(footage), output, size_px=size, jobs=jobs, tell=tell)))
+        _, size, region = find_trainer(generator) if generator else (None, size, Region.FACE)
+        notices = list(remarks(make_pack(find_footage(footage), output, size_px=size, region=region, jobs=jobs, tell=tell)))
         for notice in () if as_json else notices:
             typer.echo(f"note: {notice}", err=True)
         inventory = take_stock([output])

@@ -129,13 +129,20 @@ def is_pack(folder: Path) -> bool:
     return (folder / "pack.json").is_file()
 
 
+def check_region(folder: Path, region: Region) -> None:
+    """Raise `RedubError` unless a pack holds crops of this kind."""
+    found = _check_table(folder).get("region", Region.FACE)
+    if found != region:
+        hint = "Pack the footage with  redub pack VIDEO... --for GENERATOR -o FOLDER"
+        raise RedubError(f"The pack {folder} holds crops of the kind {found}, and {region} is wanted.", hint)
+
+
 def _open_folder(folder: Path, size_px: int, region: Region) -> None:
     if is_pack(folder):
         found = _check_table(folder)
         if found["size_px"] != size_px:
             raise RedubError(f"The pack {folder} holds crops of {found['size_px']} px, not {size_px}.", "Name another folder.")
-        if found.get("region", Region.FACE) != region:
-            raise RedubError(f"The pack {folder} holds crops of another kind than the {region}.", "Name another folder.")
+        check_region(folder, region)
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RedubError(f"{folder} exists and is not a pack.", "Name another folder.")

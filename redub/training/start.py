@@ -22,7 +22,7 @@ from redub.plugin.discovery import cause
 from redub.progress import Tell, silent
 from redub.stills import CONSENT
 from redub.training.footage import Footage, find_footage
-from redub.training.pack import Packed, make_pack
+from redub.training.pack import Packed, check_region, make_pack
 from redub.training.stock import Inventory, is_all_packs, piece_reader, take_stock
 from redub.weights import IN_FOLDER, SUFFIX
 
@@ -91,7 +91,7 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
         PluginError: The trainer failed.
         KeyboardInterrupt: It was stopped; the same call goes on.
     """
-    trainer, size_px, region = _find_trainer(training.generator)
+    trainer, size_px, region = find_trainer(training.generator)
     training = _in_folder(training) if region is Region.FRAME else training
     _check_places(training)
     if region is Region.FRAME:
@@ -102,6 +102,8 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
     with _locked(training.folder):
         if is_packed:
             packs = list(training.footage)
+            for pack in packs:
+                check_region(pack, region)
         else:
             _label(training.folder, {"generator": training.generator, "footage": [_row(one) for one in footage]})
             packs = [training.folder / FOOTAGE]
@@ -139,7 +141,12 @@ def remarks(packed: Sequence[Packed]) -> Iterator[str]:
             yield f"{one.source.name} was left out: {one.remark.rstrip('.')}."
 
 
-def _find_trainer(name: str) -> tuple[Callable[[TrainRequest], None], int, Region]:
+def find_trainer(name: str) -> tuple[Callable[[TrainRequest], None], int, Region]:
+    """Return what trains a generator, and the side and kind of the crops that it wants.
+
+    Raises:
+        PluginError: There is no such generator, or it cannot be trained.
+    """
     if name in OWN:
         module, _, function = OWN[name][0].partition(":")
         return getattr(importlib.import_module(module), function), OWN[name][1], Region.FACE

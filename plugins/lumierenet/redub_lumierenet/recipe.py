@@ -99,8 +99,8 @@ class SeqCourse(Course):
     """Whether the discriminator sees figure and picture together; the equations show it pictures alone."""
     belief: float = between(0, 1000, 0.3)
     """Weight of the game against the discriminator: 1 in equation 10."""
-    features: float = between(0, 1000, 0.05)
-    """Lambda 0, equation 11."""
+    features: float = between(0, 1000, 1.0)
+    """Lambda 0, equation 11: 0.05 in the paper, with another network's features."""
     consistent: float = between(0, 1000, 10.0)
     """Lambda 1, equation 12: the frame that is predicted from painted ones."""
     predicted: float = between(0, 1000, 10.0)

@@ -171,6 +171,14 @@ def test_frames_are_packed_as_they_will_be_painted(plan, video, tmp_path):
     assert len({tuple(one) for one in squared(plan).crops[0].similarities}) == 1
 
 
+def test_a_pack_of_faces_is_not_learnt_from_as_frames(tmp_path):
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "pack.json").write_text('{"version": 1, "size_px": 256}')
+    done = CliRunner().invoke(app, ["train", "lumierenet", str(tmp_path / "pack"), "-o", str(tmp_path / "a"), "--consent", "Ann", "--json"])
+    assert done.exit_code == 1
+    assert "of the kind face, and frame is wanted" in done.stdout
+
+
 def test_training_asks_who_agreed(video, tmp_path):
     done = CliRunner().invoke(app, ["train", "lumierenet", str(video), "-o", str(tmp_path / "ann"), "--json"])
     assert done.exit_code == 1
