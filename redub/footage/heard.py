@@ -30,12 +30,12 @@ def heard_curve(speech: Floats, rate_hz: int, person: Person, times_s: Doubles) 
     first = _centre(low, hz[(hz >= 150) & (hz < 850)], 330, 680)
     second = _centre(middle, hz[(hz >= 900) & (hz < 2700)], 1150, 1900)
     hissing = np.clip((hiss / np.maximum(voiced + hiss, 1e-12) - 0.35) / 0.4, 0, 1) * loudness(voiced + hiss)
-    is_open = level**1.3 * (0.35 + 0.65 * first) * (1 - 0.7 * hissing)
+    is_open = level * (0.40 + 0.60 * first) * (1 - 0.7 * hissing)
     rounds = np.clip(0.5 - second, 0, 0.5) * 2 * level * (1 - hissing)
     spreads = np.clip(second - 0.5, 0, 0.5) * 2 * level
     curve = np.zeros((len(level), len(CONTROLS)))
-    curve[:, 0] = (0.62 * is_open + 0.05 * hissing) * person.jaw
-    curve[:, 1] = (0.26 * level * (1 - 0.7 * rounds) + 0.2 * hissing) * person.jaw
+    curve[:, 0] = (0.95 * is_open + 0.05 * hissing) * person.jaw
+    curve[:, 1] = (0.32 * level * (1 - 0.7 * rounds) + 0.2 * hissing) * person.jaw
     curve[:, 2] = (0.10 * level * (1 - rounds) + 0.1 * hissing) * person.lip
     curve[:, 3], curve[:, 4] = 0.40 * rounds * person.lip, 0.45 * rounds * person.lip
     curve[:, 5], curve[:, 6] = (0.30 * spreads + 0.15 * hissing) * person.lip, 0.18 * spreads * person.lip
