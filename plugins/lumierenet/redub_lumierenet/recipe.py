@@ -122,6 +122,8 @@ class Recipe:
     stages: tuple[StageName, ...] = STAGES
     stage: Literal["", "vae", "ear", "seq"] = ""
     """Learn only this one, anew if it was begun with other values; empty learns what is missing."""
+    speaker: str = ""
+    """Whose footage is learnt from, where it is of several; ``all`` says that it shows one person, whatever the files are called."""
     features: Literal["vgg19", "stand-in"] = "stand-in"
     """Whose layers pictures and figures are compared by."""
     vgg19: str = ""
@@ -199,7 +201,13 @@ def what_matters(recipe: Recipe, stage: StageName) -> dict[str, Any]:
     course = asdict(getattr(recipe, stage))
     for free in ("steps", "look_every", "patience", "share", "most_gain", "anchor"):
         course.pop(free, None)
-    return {"course": course, "figure": asdict(recipe.figure), "precision": recipe.precision, "features": recipe.features}
+    return {
+        "course": course,
+        "figure": asdict(recipe.figure),
+        "precision": recipe.precision,
+        "features": recipe.features,
+        "speaker": recipe.speaker,
+    }
 
 
 def stage_limit_s(recipe: Recipe, stage: StageName, limit_s: float | None) -> float | None:

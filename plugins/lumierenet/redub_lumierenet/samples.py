@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -33,6 +33,7 @@ VERSION = 1
 SIDE = 256
 LABEL = "label.json"
 QUALITY = 95
+EVERYBODY = "all"
 RATES = [
     Fraction(24000, 1001),
     *map(Fraction, (24, 25)),
@@ -112,7 +113,12 @@ class Samples:
 
 
 def collect(
-    pieces: Callable[[], Iterable[Piece]], folder: Path, settings: FigureSettings, estimate: Callable[[], Estimator], tell: Tell
+    pieces: Callable[[], Iterable[Piece]],
+    folder: Path,
+    settings: FigureSettings,
+    estimate: Callable[[], Estimator],
+    tell: Tell,
+    speaker: str = "",
 ) -> Samples:
     """Collect samples into a folder, or open those that are there.
 
@@ -122,17 +128,18 @@ def collect(
         settings: Which figures.
         estimate: Makes what finds the figures, if any are to be found.
         tell: Is told how many samples there are.
+        speaker: Whose pieces are taken; empty wants all to be of one, and `EVERYBODY` takes them all for one.
 
     Raises:
         RedubError: The disk is full, the footage has several rates, or shows several persons.
     """
-    label = {"version": VERSION, **asdict(settings)}
+    label = {"version": VERSION, "speaker": speaker, **asdict(settings)}
     if folder.exists() and _read_json(folder / LABEL) != label:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / LABEL).write_text(json.dumps(label), encoding="utf-8")
     if not (folder / "complete").exists():
-        _collect_all(pieces(), folder, settings, estimate, tell)
+        _collect_all(_of_one(pieces(), speaker), folder, settings, estimate, tell)
         (folder / "complete").touch()
     return open_samples(folder)
 
@@ -193,18 +200,27 @@ class _Place:
     frames: Ints
 
 
+def _of_one(pieces: Iterable[Piece], speaker: str) -> Iterator[Piece]:
+    """Yield the pieces of one person."""
+    first = speaker
+    for piece in pieces:
+        first = first or piece.speaker
+        if not speaker and piece.speaker != first:
+            raise RedubError(
+                f"The footage shows {first} and {piece.speaker}; an instructor is one person.",
+                f"Say whose:  --set speaker={first}  ; or, if all of it is one person's:  --set speaker={EVERYBODY}",
+            )
+        if speaker in ("", EVERYBODY, piece.speaker):
+            yield piece
+
+
 def _collect_all(pieces: Iterable[Piece], folder: Path, settings: FigureSettings, estimate: Callable[[], Estimator], tell: Tell) -> None:
     estimator: Estimator | None = None
-    speaker: str | None = None
     rate = Fraction(_read_json(folder / "rate.json") or 0)
     rows = 0
     for number, piece in enumerate(pieces):
         if piece.crops.shape[1:] != (SIDE, SIDE, 3):
             raise RedubError(f"The pictures of this pack are {piece.crops.shape[1]} px wide.", "Pack the footage for lumierenet anew.")
-        speaker = speaker if speaker is not None else piece.speaker
-        if piece.speaker != speaker:
-            hint = f"Name footage of one, or a manifest in which both are called {speaker}."
-            raise RedubError(f"The footage shows {speaker} and {piece.speaker}; an instructor is one person.", hint)
         own = footage_rate(piece.times_s)
         if not rate:
             rate = own

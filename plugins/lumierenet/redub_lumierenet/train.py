@@ -51,7 +51,8 @@ def train(request: TrainRequest) -> None:
         raise ConfigError("LumiereNet begins with nothing: a base would be somebody else's face.", "Leave --base out.")
     device = choose_device(request.device)
     samples = collect(
-        request.pieces, request.work / "samples", recipe.figure, lambda: choose_estimator(recipe.figure, device), request.tell
+        request.pieces, request.work / "samples", recipe.figure, lambda: choose_estimator(recipe.figure, device), request.tell,
+        recipe.speaker,
     )  # fmt: skip
     if not seen_rows(samples, samples.learnt_from) or not targets(samples, recipe.seq.every):
         raise RedubError("No three consecutive frames show a face and something new.", "Name longer footage, or lower seq.every.")

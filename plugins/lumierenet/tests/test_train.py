@@ -121,8 +121,16 @@ def test_a_stage_that_needs_the_vae_waits_for_it(request_for):
 
 
 def test_two_persons_are_no_instructor(request_for, pieces):
-    with pytest.raises(RedubError, match="ann and ben"):
+    with pytest.raises(RedubError, match="ann and ben") as caught:
         trainer.train(request_for(pieces=[pieces[0], replace(pieces[1], speaker="ben")]))
+    assert "--set speaker=ann" in caught.value.hint
+
+
+@pytest.mark.parametrize(("speaker", "names"), [("ann", ["a/000"]), ("ben", ["b/000"]), ("all", ["a/000", "b/000"])])
+def test_whose_footage_is_learnt_from_can_be_said(pieces, tmp_path, speaker, names):
+    given = [pieces[0], replace(pieces[1], speaker="ben")]
+    samples = collect(lambda: given, tmp_path / "s", choose_recipe("", TINY).figure, lambda: _figures, silent, speaker)
+    assert [one.name for one in samples.stretches] == names
 
 
 def test_footage_of_two_rates_is_refused(request_for, pieces, make_piece):
