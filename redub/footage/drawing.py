@@ -173,19 +173,19 @@ class Artist:
         seen = np.full(side * side, -1, np.int32)
         seen[pixel] = number
         drawn = np.flatnonzero(seen >= 0)
-        number = seen[drawn]
+        number = seen[drawn].astype(np.intp)
         depth = depth[number]
         kept = np.flatnonzero(depth > far[drawn])
         drawn, number = drawn[kept], number[kept]
         far[drawn] = depth[kept]
         light = self._shade(places, chosen, gap).take(number, axis=0)
         rgba = self._look_up(cx, cy, self.chart[:, :, chosen], drawn, number)
-        light *= self.linear.take(rgba)
+        light *= load_cv().LUT(rgba, self.linear)
         light += light[:, 3:]
         _put(canvas, drawn, light)
         self._glint(canvas, places, seen, chosen)
 
-    def _look_up(self, cx: Floats, cy: Floats, chart: Floats, drawn: Ints | Whole, number: Whole, *, repeats: bool = False) -> RGB:
+    def _look_up(self, cx: Floats, cy: Floats, chart: Floats, drawn: Ints, number: Ints, *, repeats: bool = False) -> RGB:
         """Return the atlas' colours and gloss (N, 4) at pixels, each of which lies in one of the triangles."""
         ax, ay, bx, by = cx[1] - cx[0], cy[1] - cy[0], cx[2] - cx[0], cy[2] - cy[0]
         area = ax * by - ay * bx
@@ -290,7 +290,7 @@ class Artist:
         pixel, number = pixel[kept], number[kept]
         # The nearest strand is the last in the order of painting.
         light = self.hair_light.take(chosen, axis=0).take(number, axis=0)
-        light *= self.linear.take(rgba.take(kept, axis=0))
+        light *= load_cv().LUT(rgba.take(kept, axis=0), self.linear)
         _put(canvas, pixel, light)
         far[pixel] = depth[number]
 
@@ -345,15 +345,15 @@ class Artist:
             light = cv.GaussianBlur(light, (0, 0), camera.blur_px)
         light *= np.float32(1023.75)
         # Each channel has a table of its own, and the three take turns.
-        steps = np.minimum(light, 4095, out=light).reshape(-1, 3).astype(np.int32)
+        steps = np.minimum(light, 4095, out=light).reshape(-1, 3).astype(np.intp)
         steps *= 3
-        steps += np.arange(3, dtype=np.int32)
+        steps += np.arange(3)
         shown = self.tones.take(steps.reshape(-1), mode="clip").reshape(size, size, 3)
         top, left = chance.integers(0, size, 2)
         return cv.add(shown, self.grain[top : top + size, left : left + size], dtype=cv.CV_8U)  # type: ignore[no-any-return]
 
 
-def _put(canvas: Floats, pixels: Ints | Whole, colours: Floats) -> None:
+def _put(canvas: Floats, pixels: Ints, colours: Floats) -> None:
     """Write colours (N, 4) into a canvas (P, 4): as one number of sixteen bytes each, which is three times as fast."""
     canvas.view(np.complex128).reshape(-1)[pixels] = np.ascontiguousarray(colours).view(np.complex128).reshape(-1)
 

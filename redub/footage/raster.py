@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from redub.types import Floats
+from redub.types import Floats, Ints
 
 Whole = NDArray[np.int32]
 
 
-def runs(x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Whole, Whole]:
+def runs(x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Ints, Ints]:
     """Find the pixels whose middle lies in each triangle.
 
     Args:
@@ -32,7 +32,7 @@ def runs(x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Whole, Whole]:
     # Above its middle corner a triangle lies between its long side and one short side, below it between that and the other.
     rows = np.empty(2 * x.shape[1], np.int32)
     rows[0::2], rows[1::2] = edge[1] - edge[0], edge[2] - edge[1]
-    half = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
+    half = np.repeat(np.arange(len(rows)), rows)
     starts = np.empty_like(rows)
     starts[0::2], starts[1::2] = edge[0], edge[1]
     starts -= np.cumsum(rows, dtype=np.int32) - rows
@@ -57,8 +57,8 @@ def runs(x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Whole, Whole]:
     start *= np.int32(width)
     start += left.take(kept)
     start -= np.cumsum(count, dtype=np.int32) - count
-    run = np.repeat(np.arange(len(count), dtype=np.int32), count)
-    pixel = np.arange(len(run), dtype=np.int32)
+    run = np.repeat(np.arange(len(count)), count)
+    pixel = np.arange(len(run))
     pixel += start.take(run)
     return pixel, triangle.take(run)
 
