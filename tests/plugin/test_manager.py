@@ -95,6 +95,30 @@ def test_a_factory_is_given_the_verified_files_the_seed_and_the_device(shelf, tm
     assert given == ({"heavy.safetensors": tmp_path / "heavy.safetensors"}, 5, "cpu")
 
 
+def test_weights_of_a_person_are_named_or_refused(shelf, tmp_path, monkeypatch):
+    entry = put_with_weights(shelf, b"numbers")
+    entry = replace(entry, info=replace(entry.info, names_weights=True))
+    monkeypatch.setenv("REDUB_WEIGHTS", str(tmp_path))
+    shipped, own = tmp_path / "heavy.safetensors", tmp_path / "ann"
+    shipped.write_bytes(b"numbers")
+    own.mkdir()
+    with pytest.raises(PluginError, match="nobody's weights are named") as caught:
+        manager.find_weights(entry)
+    # None is taken unasked, but it is told which come with it.
+    assert "heavy" in caught.value.hint
+    assert manager.find_weights(entry, named="heavy") == {"heavy.safetensors": shipped}
+    with pytest.raises(WeightError, match="There are no weights"):
+        manager.find_weights(entry, named=str(own))
+    (own / "weights.safetensors").write_bytes(b"others")
+    assert manager.find_weights(entry, named=str(own)) == {"weights.safetensors": own / "weights.safetensors"}
+    assert list(manager.find_weights(entry, named=str(own / "weights.safetensors")).values()) == [own / "weights.safetensors"]
+    shipped.write_bytes(b"changed")
+    with pytest.raises(WeightError, match="not the file that was declared"):
+        manager.find_weights(entry, named="heavy")
+    with pytest.raises(PluginError, match="weights of its own"):
+        manager.find_weights(replace(entry, info=replace(entry.info, names_weights=False)), named="heavy")
+
+
 def test_missing_weights_stop_the_load_unless_a_tiny_model_is_asked_for(shelf, tmp_path, monkeypatch):
     entry = put_with_weights(shelf, b"numbers")
     monkeypatch.setenv("REDUB_WEIGHTS", str(tmp_path))
