@@ -89,15 +89,12 @@ class Row:
 
 def train(pack: Path, folder: Path, name: str, settings: dict[str, str]) -> Path:
     """Train one row and return its weights; what is there is taken as it is."""
-    output, work = folder / f"{name}.safetensors", folder / name
+    output, work = folder / f"{name}.safetensors", folder / "work"
     if output.exists():
         return output
-    work.mkdir(parents=True, exist_ok=True)
-    shared = folder / "samples"
-    shared.mkdir(exist_ok=True)
-    # All rows learn from the same arrays, which are large.
-    if not (work / "samples").exists():
-        (work / "samples").symlink_to(shared.resolve(), target_is_directory=True)
+    # All rows learn from the same samples, which are large, and those that need a reader from the same one.
+    for old in work.glob("mouth*"):
+        old.unlink()
     given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     subprocess.run(
         [sys.executable, "-m", "redub", "train", "speech2vid", str(pack), "-o", str(output), "--work", str(work), *given], check=True
