@@ -241,7 +241,10 @@ def main() -> None:
     if asked.pieces:
         chosen = {int(i) for i in np.linspace(0, len(samples.held_out) - 1, asked.pieces)}
         kept = {one.name for i, one in enumerate(samples.held_out) if i in chosen}
-        samples = replace(samples, stretches=tuple(one for one in samples.stretches if not one.is_held_out or one.name in kept))
+        samples = replace(
+            samples,
+            stretches=tuple(one if not one.is_held_out or one.name in kept else replace(one, is_odd=True) for one in samples.stretches),
+        )
     paths = {"SeqPix2Pix": asked.folder, **dict(one.split("=", 1) for one in asked.weights)}
     blend = Config().blend.mode if Config().blend.mode is Blend.FEATHER else Blend.FEATHER
     models: dict[str, Any] = {}

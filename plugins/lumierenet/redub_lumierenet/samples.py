@@ -10,7 +10,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -29,7 +29,7 @@ from redub_lumierenet.audio import lags, windows
 from redub_lumierenet.figure import Estimator
 from redub_lumierenet.recipe import MOST_AHEAD, MOST_BACK, FigureSettings
 
-VERSION = 1
+VERSION = 2
 SIDE = 256
 LABEL = "label.json"
 QUALITY = 95
@@ -45,6 +45,9 @@ RATES = [
 LEAST_RATE_HZ = 15
 UNEVEN = 0.3
 """Frames that follow each other closer or farther than the rate says, by more than this share, are not consecutive."""
+LOOK_PX, LEAST_TO_COMPARE = 16, 8
+ODD, LEAST_ODD = 3.0, 15.0
+"""A piece is odd whose mean picture is off by so many times what is usual, and by so many levels of 255."""
 REPEATED = 0.1
 """A frame that differs from the one before by less than this share of what is usual in its piece shows the same moment again."""
 
@@ -59,6 +62,8 @@ class Stretch:
     start: int
     stop: int
     file: Path
+    is_odd: bool = False
+    """It looks unlike most others, as where clothes, light or camera are different: neither learnt from nor measured."""
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -81,11 +86,11 @@ class Samples:
 
     @property
     def learnt_from(self) -> tuple[Stretch, ...]:
-        return tuple(one for one in self.stretches if not one.is_held_out)
+        return tuple(one for one in self.stretches if not one.is_held_out and not one.is_odd)
 
     @property
     def held_out(self) -> tuple[Stretch, ...]:
-        return tuple(one for one in self.stretches if one.is_held_out)
+        return tuple(one for one in self.stretches if one.is_held_out and not one.is_odd)
 
     def rows(self, stretches: Sequence[Stretch]) -> Ints:
         """Return all rows of some pieces."""
@@ -173,6 +178,19 @@ def follows_on(pictures: RGB, times_s: Doubles, rate_hz: float) -> Bools:
     return follows
 
 
+def odd_ones(looks: Any) -> Bools:
+    """Say which pieces look unlike most: a training knows one set of clothes, light and camera.
+
+    Args:
+        looks: (K, h, w, 3) the mean picture of each piece, small.
+    """
+    if len(looks) < LEAST_TO_COMPARE:
+        return np.zeros(len(looks), bool)
+    off = np.abs(looks - np.median(looks, axis=0)).mean(axis=(1, 2, 3))
+    odd: Bools = off > max(ODD * float(np.median(off)), LEAST_ODD)
+    return odd
+
+
 def mouth_weights(points: Floats, side: int, weight: float) -> Floats:
     """Return how much each pixel counts: (B, 68, 2) in the unit square -> (B, 1, side, side), more by ``weight`` around the mouth."""
     weights = np.ones((len(points), 1, side, side), np.float32)
@@ -249,6 +267,7 @@ def _arrays(piece: Piece, rate_hz: float, estimator: Estimator, side: int) -> di
         "heard": heard.astype(np.float16),
         "points": piece.points,
         "follows": follows_on(piece.crops, piece.times_s, rate_hz),
+        "look": np.mean([cv2.resize(one, (LOOK_PX, LOOK_PX), interpolation=cv2.INTER_AREA) for one in piece.crops], axis=0),
         "facts": np.array(json.dumps(facts)),
     }
 
@@ -279,15 +298,19 @@ def open_samples(folder: Path) -> Samples:
         RedubError: There is nothing to learn from.
     """
     stretches: list[Stretch] = []
+    looks: list[Any] = []
     held: dict[str, list[Any]] = {"heard": [], "points": [], "follows": []}
     for path in sorted(folder.glob("*.npz")):
         with np.load(path, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
             for name, parts in held.items():
                 parts.append(arrays[name])
+            looks.append(arrays["look"])
         start = stretches[-1].stop if stretches else 0
         stretches.append(Stretch(**facts, start=start, stop=start + len(held["points"][-1]), file=path))
-    if not any(len(one) for one in stretches if not one.is_held_out):
+    odd = odd_ones(np.array(looks))
+    stretches = [replace(one, is_odd=bool(is_odd)) for one, is_odd in zip(stretches, odd, strict=True)]
+    if not any(len(one) for one in stretches if not one.is_held_out and not one.is_odd):
         raise RedubError("There is nothing to learn from.", "Name footage in which somebody speaks.")
     rate = Fraction(_read_json(folder / "rate.json"))
     joined = {name: np.concatenate(parts) for name, parts in held.items()}

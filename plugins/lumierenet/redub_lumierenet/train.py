@@ -146,6 +146,7 @@ class _Training:
             "face": json.dumps([round(float(one), 5) for one in describe_person(desk.samples)]), "consent": request.consent,
             "figures": recipe.figure.source, "recipe": request.recipe or "own", "settings": json.dumps(dict(request.settings)),
             "seed": str(desk.seed), "redub": VERSION, "frames": str(sum(map(len, desk.samples.learnt_from))),
+            "odd_pieces": str(sum(one.is_odd for one in desk.samples.stretches)),
             "steps": ",".join(f"{name}:{learnt.step}" for name, learnt in self.learnt.items()),
             **{name: f"{value:.4g}" for name, value in found.items()},
         }  # fmt: skip

@@ -217,6 +217,17 @@ def test_samples_are_what_the_pieces_hold(pieces, tmp_path):
     assert len(made) == 3
 
 
+def test_pieces_of_another_set_up_are_left_out(make_piece, tmp_path):
+    given = [make_piece(f"{name}/000", seed, frames=4, is_held_out=name in "ab") for seed, name in enumerate("abcdefghij")]
+    dark = [replace(one, crops=one.crops // 2) if one.name[0] in "be" else one for one in given]
+    samples = collect(lambda: dark, tmp_path / "s", choose_recipe("", TINY).figure, lambda: _figures, silent)
+    assert {one.name[0] for one in samples.stretches if one.is_odd} == {"b", "e"}
+    assert [one.name[0] for one in samples.held_out] == ["a"]
+    assert not {"b", "e"} & {one.name[0] for one in samples.learnt_from}
+    few = collect(lambda: dark[:5], tmp_path / "few", choose_recipe("", TINY).figure, lambda: _figures, silent)
+    assert not any(one.is_odd for one in few.stretches)
+
+
 def test_mouth_boxes_hold_the_mouth_and_are_empty_without_a_face(pieces):
     points = pieces[0].points[:2].copy()
     points[1] = np.nan
