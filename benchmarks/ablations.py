@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="for weights, samples and sheets; what is there is not trained again")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every row")
+    parser.add_argument("--rows", type=int, nargs="+", default=range(len(ROWS)), metavar="N", help="some of the rows, counted from 0")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     common = {"mouth.steps": str(given.steps), "samples.voices": "1", **dict(one.split("=", 1) for one in given.set)}
@@ -184,6 +185,8 @@ def main() -> None:
     results = {}
     print("| | MSE | sharpness | following | spread | identity |\n|---|---:|---:|---:|---:|---:|")
     for number, (name, settings) in enumerate(ROWS.items()):
+        if number not in given.rows:
+            continue
         stages = "reader,mouth" if settings["loss.content"] == "reader" else "mouth"
         weights = train(given.pack, given.folder, f"row{number}", {**common, "stages": stages, **settings})
         for label, sharpener in ((name, None), ("  sharpened", load_sharpener(sharp))):

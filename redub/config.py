@@ -165,7 +165,7 @@ class SyncConfig:
     """Tracks that speak may differ by so much from their mean; beyond it they disagree, and nothing is repaired."""
     gate_offset_s: float = _up_to(1, 0.08)
     """For ``--gate``: the lips of a result may be off by so much."""
-    gate_confidence: float = _up_to(50, 0.18)
+    gate_confidence: float = _up_to(50, 0.1)
     """For ``--gate``: and they have to suit the new sound by so much more than they suit it moved."""
 
 
