@@ -44,7 +44,9 @@ def command_page() -> str:
 
     from redub.cli import app
 
-    commands = ["", "analyse", "adapt", "render", "speak", "sync", "train", "evaluate", "pack", "make-footage", "show", "plugins", "demo", "doctor"]
+    commands = [
+        "", "analyse", "adapt", "render", "speak", "sync", "train", "evaluate", "pack", "make-footage", "show", "plugins", "demo", "doctor",
+    ]  # fmt: skip
     lines = [
         "# The command line",
         "",
