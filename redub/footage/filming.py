@@ -23,13 +23,15 @@ from redub.footage.lips import speech_curve
 from redub.footage.person import Person, make_person
 from redub.footage.scene import make_camera, make_light, make_wall
 from redub.footage.sentences import VOICES, compose
-from redub.media import SyntheticMark, open_speech, sound_duration
+from redub.media import SyntheticMark, open_speech
 from redub.media.place import Part
 from redub.media.rendered import write_rendered
 from redub.types import Doubles, Floats
 from redub.version import VERSION
 
 SOUND_HZ = 44_100
+SOFT = 0.05
+"""Sound is made louder as long as its loudest sample exceeds this."""
 NOTE = "Rendered: nobody was filmed, and there is no such person."
 MARK = SyntheticMark(generator="footage", weights_sha256=(), redub_version=VERSION)
 
@@ -164,16 +166,18 @@ def _speak(order: Order, person: Person, number: int, times_s: Doubles, chance: 
 def _recorded(order: Order, person: Person, number: int, times_s: Doubles, count: int, chance: np.random.Generator) -> Voice:
     """Cut a stretch out of a recording; each is used from its beginning to its end before one is used again."""
     path = order.recordings[number % len(order.recordings)]
-    length = int(sound_duration(path) * SOUND_HZ)
-    if length < count // 2:
-        raise RedubError(f"The recording {path} is shorter than half a clip.", "Leave it out, or make shorter clips with --seconds.")
-    room = max(length - count, 0)
-    first = min(number // len(order.recordings) * count, room) if room else 0
-    if number // len(order.recordings) * count > room:
-        first = int(chance.integers(room + 1))
     with open_speech(path, SOUND_HZ) as speech:
+        length = speech.samples
+        if length < count // 2:
+            raise RedubError(f"The recording {path} is shorter than half a clip.", "Leave it out, or make shorter clips with --seconds.")
+        room = max(length - count, 0)
+        first = min(number // len(order.recordings) * count, room) if room else 0
+        if number // len(order.recordings) * count > room:
+            first = int(chance.integers(room + 1))
         samples = np.asarray(speech.window(first, first + count), np.float32)
-    samples = samples / max(float(np.abs(samples).max()), 1e-3) * 0.6
+        # Against the whole recording: a pause is not to be blown up to speech.
+        loudest = max(float(np.abs(speech.window(begin, begin + count)).max()) for begin in range(0, length, count))
+    samples = samples / max(loudest, 1e-3) * 0.6
     return Voice(_room(samples, chance, noise=False), heard_curve(samples, SOUND_HZ, person, times_s), [], "und", path.name)
 
 
@@ -189,7 +193,7 @@ def _resample(samples: Floats, rate_hz: int) -> Floats:
 def _room(samples: Floats, chance: np.random.Generator, *, noise: bool = True) -> NDArray[np.int16]:
     """Put a voice into a room: an echo or none, hiss, and its loudness."""
     level = float(chance.uniform(0.15, 0.8))
-    voice = samples / max(float(np.abs(samples).max()), 1e-3)
+    voice = samples / max(float(np.abs(samples).max()), SOFT)
     if noise and chance.random() < 0.5:
         from scipy.signal import fftconvolve
 
@@ -199,5 +203,5 @@ def _room(samples: Floats, chance: np.random.Generator, *, noise: bool = True) -
         voice = voice + chance.uniform(0.02, 0.15) * echo / max(float(np.abs(echo).max()), 1e-3)
     if noise:
         voice = voice + 10 ** chance.uniform(-3.6, -1.9) * chance.standard_normal(len(voice), np.float32)
-    voice = voice / max(float(np.abs(voice).max()), 1e-3) * level
+    voice = voice / max(float(np.abs(voice).max()), 1.0) * level
     return np.asarray(np.rint(voice * 32767), np.int16)

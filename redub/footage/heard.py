@@ -13,12 +13,15 @@ from redub.footage.lips import CONTROLS, STEP_S
 from redub.footage.person import Person
 from redub.types import Doubles, Floats
 
+QUIET = 0.03
+"""Amplitude of a tone that is not taken for a loud one, however soft the rest is: a pause is no speech."""
+
 
 def heard_curve(speech: Floats, rate_hz: int, person: Person, times_s: Doubles) -> Doubles:
     """Return how far each of `lips.CONTROLS` goes: (T, 10).
 
     Args:
-        speech: (N,) in -1..1.
+        speech: (N,) of a recording whose loudest sample is about 0.6.
         rate_hz: 8000 or more.
         person: Says how far jaw and lips go.
         times_s: (T,) rising.
@@ -26,10 +29,10 @@ def heard_curve(speech: Floats, rate_hz: int, person: Person, times_s: Doubles) 
     power, hz = _spectra(speech, rate_hz)
     low, middle, high = (power[:, (hz >= a) & (hz < b)] for a, b in ((150, 850), (900, 2700), (3000, 7500)))
     voiced, hiss = low.sum(1), high.sum(1)
-    level = loudness(voiced + middle.sum(1))
+    level = loudness(voiced + middle.sum(1), QUIET**2)
     first = _centre(low, hz[(hz >= 150) & (hz < 850)], 330, 680)
     second = _centre(middle, hz[(hz >= 900) & (hz < 2700)], 1150, 1900)
-    hissing = np.clip((hiss / np.maximum(voiced + hiss, 1e-12) - 0.35) / 0.4, 0, 1) * loudness(voiced + hiss)
+    hissing = np.clip((hiss / np.maximum(voiced + hiss, 1e-12) - 0.35) / 0.4, 0, 1) * loudness(voiced + hiss, QUIET**2)
     is_open = level * (0.40 + 0.60 * first) * (1 - 0.7 * hissing)
     rounds = np.clip(0.5 - second, 0, 0.5) * 2 * level * (1 - hissing)
     spreads = np.clip(second - 0.5, 0, 0.5) * 2 * level
@@ -47,10 +50,10 @@ def heard_curve(speech: Floats, rate_hz: int, person: Person, times_s: Doubles) 
     return np.stack([np.interp(times_s + lead_s, at, each) for each in curve.T], 1)
 
 
-def loudness(power: Doubles) -> Doubles:
-    """Return how loud each moment is, 0 to 1, against the loud ones of the same recording."""
+def loudness(power: Doubles, least: float = 1e-6) -> Doubles:
+    """Return how loud each moment is, 0 to 1, against the loud ones beside it, or a least power that counts as loud."""
     level = np.log10(np.maximum(power, 1e-12))
-    top = np.percentile(level, 95)
+    top = max(float(np.percentile(level, 95)), float(np.log10(least)))
     return np.asarray(np.clip((level - top + 2.6) / 2.6, 0, 1) ** 1.5)
 
 
@@ -64,13 +67,13 @@ def envelope(samples: Floats, rate_hz: int) -> Doubles:
 
 
 def _spectra(speech: Floats, rate_hz: int) -> tuple[Doubles, Doubles]:
-    """Return power (L, F) every `STEP_S`, and the frequencies (F,) in Hz."""
+    """Return power (L, F) every `STEP_S`, which adds up to a tone's squared amplitude, and the frequencies (F,) in Hz."""
     step, size = round(STEP_S * rate_hz), round(0.025 * rate_hz)
     padded = np.pad(speech, (size // 2, size))
     count = len(speech) // step + 1
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::step][:count] * np.hanning(size)
     points = max(512, size)
-    power: Doubles = np.abs(np.fft.rfft(windows, points, axis=1)) ** 2
+    power: Doubles = np.abs(np.fft.rfft(windows, points, axis=1)) ** 2 / (3 / 32 * size * points)
     hz: Doubles = np.fft.rfftfreq(points, 1 / rate_hz).astype(np.float64)
     return power, hz
 

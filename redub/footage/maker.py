@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from redub.footage.filming import Order, film
 from redub.footage.kit import load_kit
 from redub.footage.sentences import LANGUAGES, VOICES
 from redub.media.place import Part
+from redub.processes import in_processes
 from redub.progress import Tell, silent
 
 MANIFEST, TABLE = "clips.json", "footage.json"
@@ -51,11 +51,13 @@ def make_footage(order: Order, clips: int, folder: Path, *, jobs: int = 1, tell:
         for language in sorted(set(order.languages) - set(LANGUAGES)):
             say("1", VOICES.get(language, language), 160, 50, 50)
     _open_folder(folder, order, kit.sha256)
-    numbers = [number for number in range(clips) if not (folder / f"{number:05d}.npz").is_file()]
+    numbers = [number for number in range(clips) if _read_entry(folder / f"{number:05d}.npz") is None]
     done = clips - len(numbers)
     tell("film", done, clips)
     try:
-        for made, _ in enumerate(_in_processes(order, numbers, folder, jobs) if jobs > 1 else _one_by_one(order, numbers, folder), 1):
+        orders = [(order, number, folder) for number in numbers]
+        several = in_processes(film, orders, jobs, "drew clips") if jobs > 1 else None
+        for made, _ in enumerate(several or _one_by_one(order, numbers, folder), 1):
             tell("film", done + made, clips)
             if made % EVERY == 0:
                 write_manifest(folder)
@@ -66,7 +68,8 @@ def make_footage(order: Order, clips: int, folder: Path, *, jobs: int = 1, tell:
 
 def write_manifest(folder: Path) -> int:
     """Write ``clips.json`` of all clips that are complete; return how many."""
-    entries = [_read_entry(path) for path in sorted(folder.glob("[0-9]*.npz"))]
+    found = (_read_entry(path) for path in sorted(folder.glob("[0-9]*.npz")))
+    entries = [entry for entry in found if entry is not None]
     _write(folder / MANIFEST, entries)
     return len(entries)
 
@@ -86,18 +89,6 @@ def find_recordings(folder: Path) -> tuple[Path, ...]:
 def _one_by_one(order: Order, numbers: Sequence[int], folder: Path) -> Iterator[dict[str, Any]]:
     for number in numbers:
         yield film(order, number, folder)
-
-
-def _in_processes(order: Order, numbers: Sequence[int], folder: Path, jobs: int) -> Iterator[dict[str, Any]]:
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    try:
-        for future in as_completed([pool.submit(film, order, number, folder) for number in numbers]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        hint = "It may have needed more memory than there is: try fewer jobs.  What is done is kept, so just run it again."
-        raise RedubError("A process that drew clips was killed.", hint) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _open_folder(folder: Path, order: Order, kit_sha256: str) -> None:
@@ -130,12 +121,15 @@ def _open_folder(folder: Path, order: Order, kit_sha256: str) -> None:
     _write(path, table)
 
 
-def _read_entry(path: Path) -> Any:
+def _read_entry(truth: Path) -> Any:
+    """Return a clip's entry in the manifest; None where the clip is missing or was cut off, as by a power cut."""
+    if not truth.with_suffix(".mp4").is_file():
+        return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with truth.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return json.loads(str(stored["entry"]))
-    except (OSError, ValueError, KeyError) as error:
-        raise RedubError(f"{path} is damaged: {error}.", "Delete it, and run the same command again.") from error
+    except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _write(path: Path, value: Any) -> None:

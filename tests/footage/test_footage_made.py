@@ -17,7 +17,7 @@ from redub.footage import espeak as speaking
 from redub.footage.filming import Order, is_held_out, speaker_of
 from redub.footage.kit import FILE, load_kit
 from redub.footage.lips import kind_of
-from redub.footage.maker import find_recordings, make_footage
+from redub.footage.maker import find_recordings, make_footage, write_manifest
 from redub.media import open_speech, open_video, read_mark
 from redub.training.footage import find_footage
 
@@ -49,10 +49,9 @@ def entries(folder):
     return json.loads((folder / "clips.json").read_text(encoding="utf-8"))
 
 
-def test_a_clip_made_again_is_the_same_to_the_byte(made, order, tmp_path) -> None:
+def test_a_clip_that_is_missing_is_made_again_the_same_to_the_byte(made, order, tmp_path) -> None:
     shutil.copytree(made, tmp_path / "again")
-    for suffix in ("mp4", "npz"):
-        (tmp_path / "again" / f"00001.{suffix}").unlink()
+    (tmp_path / "again" / "00001.mp4").unlink()
     assert make_footage(order, CLIPS, tmp_path / "again") == 1
     for suffix in ("mp4", "npz"):
         assert (tmp_path / "again" / f"00001.{suffix}").read_bytes() == (made / f"00001.{suffix}").read_bytes()
@@ -63,6 +62,15 @@ def test_a_complete_folder_is_left_alone(made, order) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in made.glob("0*")}
     assert make_footage(order, CLIPS, made) == 0
     assert {path.name: path.stat().st_mtime_ns for path in made.glob("0*")} == before
+
+
+@pytest.mark.parametrize("kept", [0, 10, 400, -1])
+def test_a_clip_that_was_cut_off_stands_in_no_manifest(kept, made, tmp_path) -> None:
+    shutil.copytree(made, tmp_path / "again")
+    truth = tmp_path / "again" / "00000.npz"
+    truth.write_bytes(truth.read_bytes()[:kept])
+    assert write_manifest(tmp_path / "again") == CLIPS - 1
+    assert [one["file"] for one in entries(tmp_path / "again")] == ["00001.mp4"]
 
 
 def test_a_folder_of_other_settings_is_refused(made, order) -> None:

@@ -95,6 +95,13 @@ def test_recorded_silence_closes_the_mouth() -> None:
     assert curve[1].max() < 0.1 * curve[0].max()
 
 
+@pytest.mark.parametrize("loud", [0.0, 0.0003, 0.001])
+def test_a_pause_alone_keeps_the_mouth_shut(loud) -> None:
+    noise = np.random.default_rng(0).normal(0, loud, 16000).astype(np.float32)
+    curve = heard_curve(noise, 16000, PERSON, np.arange(0.1, 0.9, 0.05))
+    assert curve.max() < 0.02
+
+
 def test_loudness_is_1_where_it_is_loud_and_0_in_silence() -> None:
     level = envelope(np.concatenate([vowel(700, 1200), np.zeros(16000, np.float32)]), 16000)
     assert level[100] > 0.8
