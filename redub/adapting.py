@@ -237,6 +237,7 @@ def _key(plan: Plan, job: Job) -> Key:
         "base": {file.name: file.sha256 for file in info.modes[job.mode].weights},
         "video": plan.source.sha256,
         "speaking": [[one.track, one.start, one.stop] for one in plan.speaking],
+        "learnt": [[one.track, int(one.start), int(one.stop)] for one in _as_heard(plan).speaking],
         "offsets_s": {str(number): round(track_offset(plan, number), 6) for number in sorted({one.track for one in plan.speaking})},
         "faces": digest.hexdigest(),
         # Whoever ends learning early means it for the following runs too.

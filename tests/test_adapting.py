@@ -28,7 +28,7 @@ from redub.plugin import Generator, manager
 from redub.stages.generate import Model
 from redub.testing import draw_face
 from redub.testing.clips import face_points
-from redub.types import Blend, CropPath, Shot, Speaking, Track, VideoFacts
+from redub.types import Blend, CropPath, Reading, Shot, Speaking, Track, VideoFacts
 
 SIDE, RATE, SOUND_HZ = 96, 25, 16000
 FRAMES, CUT = 200, 100
@@ -237,7 +237,14 @@ def test_a_limit_of_time_reaches_the_adapter(tutor, videos, home, tmp_path):
     assert tutor.calls[0]["limit_s"] == 7
 
 
-@pytest.mark.parametrize("change", ["base", "speaking", "settings", "faces", "distribution", "force"])
+def heard(track: int, start: int, stop: int) -> Reading:
+    """What is read of a track whose lips go with the sound in some of its frames."""
+    fits = np.full(CUT, -0.5, np.float32)
+    fits[start:stop] = 0.9
+    return Reading(track=track, offset_s=0.0, distance=0.5, confidence=0.9, coverage=1.0, heard_s=CUT / RATE, frame_confidence=fits)
+
+
+@pytest.mark.parametrize("change", ["base", "speaking", "heard", "settings", "faces", "distribution", "force"])
 def test_what_was_learnt_counts_only_for_exactly_what_it_was_learnt_from(tutor, videos, home, tmp_path, change):
     plan, config, more = make_plan(videos["true"]), Config(), {}
     run(plan, videos["true"], home, tmp_path)
@@ -245,6 +252,8 @@ def test_what_was_learnt_counts_only_for_exactly_what_it_was_learnt_from(tutor, 
         tutor.put_base(b"the second")
     if change == "speaking":
         plan = make_plan(videos["true"], speaking=((1, 0, CUT), (2, CUT, FRAMES - 1)))
+    if change == "heard":
+        plan = replace(plan, readings=(heard(1, 0, CUT), heard(2, 0, CUT // 2)))
     if change == "settings":
         config = config.set("adapt.max_footage_s=30")
     if change == "faces":
