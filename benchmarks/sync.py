@@ -210,16 +210,17 @@ def measure(asked: argparse.Namespace) -> Line:
         )
     everybody = [*held_out, *test, *talking]
     grid = [clip for clip in test if "grid" in clip.group]
+    moved = {"GRID test" if grid else "test": grid or test, **({"rendered heads": talking} if talking else {})}
     parts: dict[str, Callable[[], Line]] = {
         "retrieval": lambda: retrieval(everybody, [clip.sight.embed(model) for clip in everybody], asked.output),
-        "shifts": lambda: shifts({"GRID test": grid, **({"rendered heads": talking} if talking else {})}, model, asked.output),
+        "shifts": lambda: shifts(moved, model, asked.output),
         "beside": lambda: [
             "## Two faces, the sound of one", "", *beside(test, model, config.speakers),
             *(filmed(test, model, config, asked.work, asked.filmed) if asked.filmed else []),
         ],
         "silent": lambda: silent(test, held_out, resting, model, config.speakers),
         "offsets": lambda: offsets(everybody, model, config),
-        "cost": lambda: cost(next(clip.path for clip in test if "seat" in clip.group), asked.seconds, model, asked.work),
+        "cost": lambda: cost(next((clip.path for clip in test if "seat" in clip.group), test[0].path), asked.seconds, model, asked.work),
     }  # fmt: skip
     lines: Line = []
     for name, make in parts.items():
