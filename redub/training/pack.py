@@ -17,10 +17,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +34,7 @@ from redub.pieces import LEAD, follow_course, squared, take_crops
 from redub.pipeline import analyse
 from redub.plan import Plan, fingerprint
 from redub.plugin import Piece, Region
+from redub.processes import in_processes
 from redub.progress import Tell, silent
 from redub.training.footage import Footage
 from redub.types import Doubles, Speaking
@@ -95,7 +93,8 @@ def make_pack(  # noqa: PLR0913  each may be left out
     done: list[Packed] = []
     arguments = [(one, folder, size_px, region, config or Config()) for one in footage]
     tell("pack", 0, len(footage))
-    for packed in _in_processes(arguments, jobs) if jobs > 1 else map(_pack_source, arguments):
+    several = in_processes(_pack_source, [(one,) for one in arguments], jobs, "packed footage") if jobs > 1 else None
+    for packed in several or map(_pack_source, arguments):
         done.append(packed)
         tell("pack", len(done), len(footage))
     return done
@@ -171,20 +170,6 @@ def _write_table(path: Path, table: dict[str, Any]) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
-
-
-def _in_processes(arguments: list[tuple[Footage, Path, int, Region, Config]], jobs: int) -> Iterator[Packed]:
-    # Forked children would inherit locks that another thread holds.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    try:
-        for future in as_completed([pool.submit(_pack_source, argument) for argument in arguments]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        hint = "It may have needed more memory than there is: try fewer jobs.  What is done is kept, so just run it again."
-        raise RedubError("A process that packed footage was killed.", hint) from error
-    finally:
-        # Whoever stops here does not want to wait for hundreds of others.
-        pool.shutdown(cancel_futures=True)
 
 
 def _pack_source(argument: tuple[Footage, Path, int, Region, Config]) -> Packed:
