@@ -103,7 +103,7 @@ def _face(path: Path) -> Doubles | None:
         return None
     try:
         face: Doubles = np.array(json.loads(text), np.float64)
-    except ValueError:
+    except (ValueError, TypeError):
         face = np.zeros(0)
     if face.shape != (128,) or not np.isfinite(face).all():
         raise WeightError(f"The weights {path} say nothing sensible of the face they know.", "Get them again, or train them anew.")

@@ -110,5 +110,6 @@ def is_all_packs(named: Sequence[Path]) -> bool:
 def _part(piece: Piece, start: int, stop: int, name: str, *, is_held_out: bool) -> Piece:
     times_s = np.ascontiguousarray(piece.times_s[start:stop])
     return replace(
-        piece, name=name, is_held_out=is_held_out, crops=piece.crops[start:stop], points=piece.points[start:stop], times_s=times_s
-    )
+        piece, name=name, is_held_out=is_held_out, crops=piece.crops[start:stop], points=piece.points[start:stop], times_s=times_s,
+        first_frame=piece.first_frame + start,
+    )  # fmt: skip

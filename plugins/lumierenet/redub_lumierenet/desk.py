@@ -81,11 +81,16 @@ def make_desk(recipe: Recipe, samples: Samples, device: str, seed: int) -> Desk:
 
 
 def seen_rows(samples: Samples, stretches: tuple[Stretch, ...]) -> list[Ints]:
-    """Return for each piece the rows in which there is a face, leaving out pieces without."""
+    """Return for each piece the rows in which a face is in the picture, leaving out pieces without.
+
+    A speaker beside the largest centred square, as beside their slides, is followed but not in it.
+    """
     found = []
     for one in stretches:
-        rows = np.arange(one.start, one.stop)
-        found.append(rows[np.isfinite(samples.points[one.start : one.stop]).all(axis=(1, 2))])
+        points = samples.points[one.start : one.stop]
+        middle = points.mean(axis=1)
+        is_seen = np.isfinite(points).all(axis=(1, 2)) & ((middle > 0) & (middle < 1)).all(axis=1)
+        found.append(np.arange(one.start, one.stop)[is_seen])
     return [rows for rows in found if len(rows)]
 
 

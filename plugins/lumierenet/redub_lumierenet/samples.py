@@ -7,6 +7,7 @@ kept as JPEG and figures as PNG: 45 minutes are 13 GB as they are, and 2 GB like
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ LABEL = "label.json"
 QUALITY = 95
 EVERYBODY = "all"
 RATES = [
+    *map(Fraction, (15, 20)),
     Fraction(24000, 1001),
     *map(Fraction, (24, 25)),
     Fraction(30000, 1001),
@@ -43,6 +45,8 @@ RATES = [
     Fraction(60),
 ]
 LEAST_RATE_HZ = 15
+GRAIN_S = 1e-3
+"""What many files round times to."""
 UNEVEN = 0.3
 """Frames that follow each other closer or farther than the rate says, by more than this share, are not consecutive."""
 LOOK_PX, LEAST_TO_COMPARE = 16, 8
@@ -161,7 +165,9 @@ def footage_rate(times_s: Doubles) -> Fraction:
     even = steps[np.abs(steps * measured - 1) < UNEVEN]
     measured = 1 / float(even.mean()) if len(even) else measured
     near = min(RATES, key=lambda rate: abs(float(rate) - measured))
-    rate = near if abs(float(near) / measured - 1) < 4e-4 else Fraction(measured).limit_denominator(100)
+    # Both ends of a short piece are off by up to half of that millisecond.
+    off = max(4e-4, 1.1 * GRAIN_S / float(even.sum())) if len(even) else 4e-4
+    rate = near if abs(float(near) / measured - 1) < off else Fraction(measured).limit_denominator(100)
     if rate < LEAST_RATE_HZ:
         raise RedubError(f"The footage has {measured:.1f} frames a second.", f"Name footage of {LEAST_RATE_HZ} or more.")
     return rate
@@ -221,15 +227,19 @@ class _Place:
 def _of_one(pieces: Iterable[Piece], speaker: str) -> Iterator[Piece]:
     """Yield the pieces of one person."""
     first = speaker
+    there: set[str] = set()
     for piece in pieces:
         first = first or piece.speaker
+        there.add(piece.speaker)
         if not speaker and piece.speaker != first:
             raise RedubError(
                 f"The footage shows {first} and {piece.speaker}; an instructor is one person.",
-                f"Say whose:  --set speaker={first}  ; or, if all of it is one person's:  --set speaker={EVERYBODY}",
+                f"Say whose:  --set {shlex.quote(f'speaker={first}')}  ; or, if all of it is one person's:  --set speaker={EVERYBODY}",
             )
         if speaker in ("", EVERYBODY, piece.speaker):
             yield piece
+    if there and speaker not in ("", EVERYBODY, *there):
+        raise RedubError(f"The footage shows nobody called {speaker}.", f"It shows: {', '.join(sorted(there))}.")
 
 
 def _collect_all(pieces: Iterable[Piece], folder: Path, settings: FigureSettings, estimate: Callable[[], Estimator], tell: Tell) -> None:

@@ -20,7 +20,7 @@ from redub.faces.geometry import similarity_from_points
 from redub.faces.recognition import describe_face
 from redub.media.still import still_frame
 from redub.plugin import TrainRequest, choose_device
-from redub.training.checkpoint import checksum
+from redub.training.checkpoint import checksum, load_state
 from redub.training.course import Course, chance
 from redub.training.loop import Learnt, Lesson, Session, learn
 from redub.types import Doubles, Floats
@@ -28,10 +28,11 @@ from redub.version import VERSION
 from redub_lumierenet.densepose import choose_estimator
 from redub_lumierenet.desk import Desk, make_desk, seen_rows
 from redub_lumierenet.hearing import Known, find_anchor, find_gain, folded, hear, hearing_lesson, know
+from redub_lumierenet.losses import load_vgg
 from redub_lumierenet.networks import VAE, Ear
 from redub_lumierenet.painting import SeqPix2Pix, painting_lesson, targets
 from redub_lumierenet.poses import find_codes, pose_lesson
-from redub_lumierenet.recipe import STAGES, StageName, choose_recipe, stage_limit_s, what_matters
+from redub_lumierenet.recipe import STAGES, Recipe, StageName, choose_recipe, stage_limit_s, what_matters
 from redub_lumierenet.samples import SIDE, Samples, collect
 from redub_lumierenet.weights import shape_facts, write_weights
 
@@ -50,17 +51,37 @@ def train(request: TrainRequest) -> None:
     if request.base is not None:
         raise ConfigError("LumiereNet begins with nothing: a base would be somebody else's face.", "Leave --base out.")
     device = choose_device(request.device)
+    _check_begun(request, recipe)
+    if recipe.features == "vgg19":
+        # What is bound to fail must not cost an hour of figures first.
+        load_vgg(Path(recipe.vgg19))
     samples = collect(
         request.pieces, request.work / "samples", recipe.figure, lambda: choose_estimator(recipe.figure, device), request.tell,
         recipe.speaker,
     )  # fmt: skip
-    if not seen_rows(samples, samples.learnt_from) or not targets(samples, recipe.seq.every):
-        raise RedubError("No three consecutive frames show a face and something new.", "Name longer footage, or lower seq.every.")
+    if not seen_rows(samples, samples.learnt_from):
+        raise RedubError("No face is in the picture, which is the largest centred square of each frame.", "Cut the speaker out first.")
+    if not targets(samples, recipe.seq.every):
+        raise RedubError("No three consecutive frames show something new.", "Name longer footage, or lower seq.every.")
     training = _Training(request=request, desk=make_desk(recipe, samples, device, request.seed))
     for stage in recipe.stages:
         training.run(stage)
     if all(stage in training.learnt and training.learnt[stage].is_complete for stage in STAGES):
         training.write()
+
+
+def _check_begun(request: TrainRequest, recipe: Recipe) -> None:
+    """Raise `RedubError` where other samples are wanted than a training was begun with: theirs would be deleted."""
+    begun = load_state(request.work, "vae")
+    if begun is None or recipe.stage == "vae":
+        return
+    wanted, found = what_matters(recipe, "vae"), begun.facts["settings"]
+    differing = ", ".join(name for name in ("figure", "speaker") if found.get(name) != wanted[name])
+    if differing:
+        raise RedubError(
+            f"The stage vae in {request.work} was begun with other values of: {differing}.",
+            "Give the same, name another --work, or begin anew with  --set stage=vae",
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

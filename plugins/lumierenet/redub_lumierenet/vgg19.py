@@ -24,8 +24,10 @@ def convert(source: Path, target: Path) -> None:
     """Write the convolutions up to pool3.
 
     Raises:
-        RedubError: The source is no VGG-19, or the target cannot be written.
+        RedubError: The source is no VGG-19, or the target exists or cannot be written.
     """
+    if target.exists():
+        raise RedubError(f"{target} exists.", "Name another file for the result.")
     tensors = _read(source)
     wanted = [f"features.{index}.{kind}" for indices in VGG_INDICES for index in indices for kind in ("weight", "bias")]
     missing = [name for name in wanted if name not in tensors]

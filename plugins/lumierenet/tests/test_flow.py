@@ -19,7 +19,7 @@ from redub_lumierenet.generator import _tiny  # noqa: E402
 from redub_lumierenet.weights import write_weights  # noqa: E402
 
 from redub.cli import app  # noqa: E402
-from redub.errors import NoFaceError  # noqa: E402
+from redub.errors import NoFaceError, WeightError  # noqa: E402
 from redub.faces.cv import load_cv  # noqa: E402
 from redub.media import open_video  # noqa: E402
 from redub.persons import describe_tracks  # noqa: E402
@@ -66,7 +66,7 @@ def weights(tmp_path):
         tensors |= {"ear.mean": instructor.mean, "ear.deviation": instructor.deviation}
         facts = {"side": "64", "vae_width": "0.0625", "width": "0.0625", "cells": "8", "window": "15", "ahead": "2", "frame_rate": "20"}
         if face is not None:
-            facts["face"] = json.dumps([float(one) for one in face])
+            facts["face"] = face if isinstance(face, str) else json.dumps([float(one) for one in face])
         path = tmp_path / f"{name}.safetensors"
         write_weights(path, tensors, facts)
         return path
@@ -122,6 +122,9 @@ def test_the_person_is_painted_and_nobody_else(weights, plan, video, face):
     assert shots_to_paint(plan, video, info, {"w": weights()}, notices) is None
     with pytest.raises(NoFaceError, match="does not appear in lecture.mp4"):
         shots_to_paint(plan, video, info, {"w": weights(-face)}, notices)
+    for nonsense in ("{}", "[1, 2]", "no numbers"):
+        with pytest.raises(WeightError, match="nothing sensible"):
+            shots_to_paint(plan, video, info, {"w": weights(nonsense)}, notices)
     half = len(plan.tracks[0]) // 2 + plan.tracks[0].start
     track = plan.tracks[0]
     first = replace(

@@ -164,6 +164,8 @@ def a_vgg_file(tmp_path_factory):
 def test_a_converted_vgg19_computes_pool1_to_pool3(a_vgg_file, tmp_path):
     path, tensors = a_vgg_file
     vgg19.convert(path, tmp_path / "vgg19.safetensors")
+    with pytest.raises(RedubError, match="exists"):
+        vgg19.convert(path, tmp_path / "vgg19.safetensors")
     vgg = load_vgg(tmp_path / "vgg19.safetensors")
     picture = torch.rand(1, 3, 32, 32)
     x = (picture - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]

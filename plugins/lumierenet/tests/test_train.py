@@ -108,6 +108,29 @@ def test_other_values_are_refused_and_say_what_to_do(request_for):
     assert "--set stage=vae" in caught.value.hint
 
 
+def test_samples_that_a_training_stands_on_are_not_deleted(request_for, pieces):
+    trainer.train(request_for(pieces=pieces[:1], settings={"stage": "vae", "vae.steps": "1", "vae.look_every": "1"}))
+    there = {path.name: path.stat().st_mtime_ns for path in (request_for().work / "samples").iterdir()}
+    for settings in ({"figure.side": "128"}, {"speaker": "all"}):
+        with pytest.raises(RedubError, match="was begun with other values") as caught:
+            trainer.train(request_for(settings=settings))
+        assert "--set stage=vae" in caught.value.hint
+    assert {path.name: path.stat().st_mtime_ns for path in (request_for().work / "samples").iterdir()} == there
+
+
+def test_a_missing_vgg19_is_told_before_any_figure_is_drawn(request_for):
+    request = request_for(settings={"features": "vgg19", "vgg19": "nowhere.safetensors"})
+    with pytest.raises(RedubError, match=r"nowhere\.safetensors cannot be read"):
+        trainer.train(request)
+    assert not (request.work / "samples").exists()
+
+
+def test_a_speaker_beside_the_square_is_one_clear_error(request_for, pieces):
+    beside = [replace(one, points=one.points + np.float32([0.9, 0])) for one in pieces[:1]]
+    with pytest.raises(RedubError, match="No face is in the picture"):
+        trainer.train(request_for(pieces=beside))
+
+
 def test_codes_of_another_vae_are_not_learnt_from(request_for):
     trainer.train(request_for())
     trainer.train(request_for(settings={"stage": "vae", "vae.rate": "5e-3"}))
@@ -121,9 +144,16 @@ def test_a_stage_that_needs_the_vae_waits_for_it(request_for):
 
 
 def test_two_persons_are_no_instructor(request_for, pieces):
-    with pytest.raises(RedubError, match="ann and ben") as caught:
-        trainer.train(request_for(pieces=[pieces[0], replace(pieces[1], speaker="ben")]))
-    assert "--set speaker=ann" in caught.value.hint
+    for name, said in (("ann", "--set speaker=ann "), ("ann lee", "--set 'speaker=ann lee' ")):
+        with pytest.raises(RedubError, match=f"{name} and ben") as caught:
+            trainer.train(request_for(pieces=[replace(pieces[0], speaker=name), replace(pieces[1], speaker="ben")]))
+        assert said in caught.value.hint
+
+
+def test_a_speaker_whom_nobody_is_called_is_one_clear_error(request_for):
+    with pytest.raises(RedubError, match="nobody called anna") as caught:
+        trainer.train(request_for(settings={"speaker": "anna"}))
+    assert "ann" in caught.value.hint
 
 
 @pytest.mark.parametrize(("speaker", "names"), [("ann", ["a/000"]), ("ben", ["b/000"]), ("all", ["a/000", "b/000"])])
@@ -149,6 +179,13 @@ def test_the_footages_own_rate_is_found(rate, grain):
     times = (np.arange(200) + 0.5) / float(Fraction(rate))
     times = np.round(times, grain) if grain else times
     assert footage_rate(times) == Fraction(rate)
+
+
+@pytest.mark.parametrize("frames", [12, 30, 100])
+@pytest.mark.parametrize("phase_s", [0.0, 0.0003, 0.0007])
+def test_short_pieces_of_slow_footage_in_milliseconds_are_taken(frames, phase_s):
+    times = np.round((np.arange(frames) + 0.5) / 15 + phase_s, 3)
+    assert footage_rate(times) == 15
 
 
 def test_a_gap_does_not_change_the_rate_and_slow_footage_is_refused():
