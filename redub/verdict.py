@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from redub.speech.syncnet import SyncModel
 
 VERSION = 1
-WHOLE_S, EVERY_S, PART_S = 30.0, 60.0, 10.0
+WHOLE_S, EVERY_S, PART_S = 8.0, 60.0, 4.0
 """A shot is looked at for this long, and then for so much of every minute."""
 LEAST_SCORED = 15
 """Instants: what was scored for less than this says nothing."""
