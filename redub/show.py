@@ -196,7 +196,8 @@ def print_plugins(*, as_json: bool) -> None:
 
     console, listed = _console(), plugins_table(catalogue)
     for row in listed["generators"]:
-        state, style = ("ready", "green") if row["is_ready"] else ("unavailable" if row["unavailable"] else "weights missing", "yellow")
+        wanting = "unavailable" if row["unavailable"] else "name its weights with --weights" if row["names_weights"] else "weights missing"
+        state, style = ("ready", "green") if row["is_ready"] else (wanting, "yellow")
         paints = f"  {row['region']}: {', '.join(row['blendings'])}  ({row['distribution']})"
         console.print(Text.assemble((row["name"], "bold"), "  ", (state, style), paints))
         console.print(Padding(Text(" ".join([row["summary"], row["unavailable"]]).strip()), (0, 0, 0, 4)))
@@ -230,7 +231,8 @@ def plugins_table(catalogue: Catalogue) -> dict[str, Any]:
                 "blendings": [str(blend) for blend in entry.info.modes],
                 "licence": entry.info.licence,
                 "unavailable": entry.info.unavailable,
-                "is_ready": not entry.info.unavailable and entry.info.name not in missing,
+                "names_weights": entry.info.names_weights,
+                "is_ready": not (entry.info.unavailable or entry.info.names_weights or entry.info.name in missing),
             }
             for entry in catalogue.entries
         ],
