@@ -16,8 +16,9 @@ from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Forc
 if TYPE_CHECKING:
     from redub.choices import Blend
     from redub.config import Config
-    from redub.metrics import Network, Profile, Recording, Report
+    from redub.metrics import Profile, Recording, Report
     from redub.progress import Tell
+    from redub.speech.syncnet import SyncModel
 
 
 class Protocol(StrEnum):
@@ -68,14 +69,14 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
     from redub.cli import _friendly, _print_json, _progress, _settings
 
     with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
-        from redub.metrics import Network, Profile, find_recordings, write_page
+        from redub.metrics import Profile, find_network, find_recordings, write_page
 
         if output is not None:
             _check_target(output, force=force)
         course = Profile.read(profile) if profile is not None else None
         recordings = find_recordings(footage, split or ["test"])
         chosen = _settings(config, settings, None)
-        network = Network.load(sync_weights) if chosen.sync.judge or sync_weights is not None else None
+        network = find_network(sync_weights) if chosen.sync.judge or sync_weights is not None else None
         wish = _Wish(protocol=protocol, blend=blend, device=device, profile=course, network=network, adapts=adapt)
         report = _measure(recordings, generator, chosen, wish, tell)
         if output is not None:
@@ -92,7 +93,7 @@ class _Wish:
     blend: Blend | None
     device: str
     profile: Profile | None
-    network: Network | None
+    network: SyncModel | None
     adapts: bool
 
 

@@ -148,14 +148,13 @@ class Judge:
     Args:
         plan: Of the source: it says whose face is where.
         model: Embeds mouths and sounds.
-        network: Its name.
         speech: The new sound, at 16 kHz.
     """
 
-    def __init__(self, plan: Plan, model: SyncModel, network: str, speech: Speech) -> None:
+    def __init__(self, plan: Plan, model: SyncModel, speech: Speech) -> None:
         if speech.rate_hz != SOUND_RATE_HZ:
             raise ValueError(f"sound of {speech.rate_hz} Hz")
-        self._plan, self._model, self._network, self._speech = plan, model, network, speech
+        self._plan, self._model, self._speech = plan, model, speech
         self._paths: dict[int, CropPath] = {path.track: path for path in plan.crops}
         self._owner = np.full(plan.facts.frames, -1, np.int64)
         for one in plan.speaking:
@@ -206,7 +205,7 @@ class Judge:
                     after=_fit(curve) if curve.scored >= LEAST_SCORED else None,
                 )
             )  # fmt: skip
-        return Verdict(network=self._network, shots=tuple(shots))
+        return Verdict(network=self._model.name, shots=tuple(shots))
 
     def _before(self, track: int) -> Fit | None:
         reading = self._plan.reading(track)
@@ -300,7 +299,7 @@ def open_judge(plan: Plan, speech: Speech, audio: Path, config: SyncConfig, stac
     except WeightError:
         return None
     heard = speech if speech.rate_hz == SOUND_RATE_HZ else stack.enter_context(open_speech(audio, SOUND_RATE_HZ))
-    return Judge(plan, model, model.name, heard)
+    return Judge(plan, model, heard)
 
 
 def check_can_judge(config: SyncConfig) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,12 +40,15 @@ from redub.metrics.recordings import Recording
 from redub.metrics.repaint import Voice, rolled, room_noise, silence
 from redub.metrics.report import Anchors, ClipReport, Mouth, Report, SpeakerReport
 from redub.metrics.series import Following, closed_mouth, decibels, follow
-from redub.metrics.sync import Network, Watches
+from redub.metrics.sync import Watches
 from redub.metrics.takes import Take, find_take, sort_by_speaker, take_stills
 from redub.plugin import LoadContext, Region, echo
 from redub.progress import Tell, silent
 from redub.stages.generate import Model, take_references
 from redub.types import RGB, Blend
+
+if TYPE_CHECKING:
+    from redub.speech.syncnet import SyncModel
 
 ROLL_S = 0.8
 """By how much a sound is moved on for the rolled measure: more than the moving mean is long."""
@@ -75,7 +79,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
     protocol: Protocol = Protocol.BOTH,
     config: Config | None = None,
     profile: Profile | None = None,
-    network: Network | None = None,
+    network: SyncModel | None = None,
     tell: Tell = silent,
 ) -> Report:
     """Measure how good a generator is.
@@ -119,7 +123,7 @@ class _Job:
     protocol: Protocol
     config: Config
     profile: Profile | None
-    network: Network | None
+    network: SyncModel | None
     tick: Callable[[], None]
 
 

@@ -10,7 +10,6 @@ those of papers.  With our own they have the scale of our network.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,28 +34,18 @@ MOST_S = 120.0
 """Of longer takes this much is compared."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Network:
-    """What compares lips and sound."""
+def find_network(weights: Path | None = None) -> SyncModel | None:
+    """Load a file's network, or the shipped one; None where that one is missing.
 
-    model: SyncModel
-    name: str
-    """Its kind and the begin of its sha256."""
-
-    @classmethod
-    def load(cls, weights: Path | None = None) -> Network | None:
-        """Load a file's, or the shipped one; None where none is shipped.
-
-        Raises:
-            RedubError: The file that ``weights`` names is missing or damaged.
-        """
-        try:
-            model = load_sync(weights)
-        except WeightError:
-            if weights is not None:
-                raise
-            return None
-        return cls(model=model, name=model.name)
+    Raises:
+        RedubError: The file that ``weights`` names is missing or damaged.
+    """
+    try:
+        return load_sync(weights)
+    except WeightError:
+        if weights is not None:
+            raise
+        return None
 
 
 class Watch:
@@ -67,13 +56,13 @@ class Watch:
         take: Says where the face is.
     """
 
-    def __init__(self, network: Network, take: Take) -> None:
+    def __init__(self, network: SyncModel, take: Take) -> None:
         from redub.speech.syncnet import PUBLISHED
 
         self._network, self._take = network, take
         self._pictures: list[Any] = []
         self._points: list[Doubles] = []
-        self._is_published = network.model.kind == PUBLISHED
+        self._is_published = network.kind == PUBLISHED
         if self._is_published:
             from redub.speech.lse import published_squares
 
@@ -96,7 +85,7 @@ class Watch:
 
             self._pictures.append(take_square(frame.rgb(), self._squares[place]))
         else:
-            self._pictures.append(take_mouth(frame, self._take.similarities[place], self._network.model))
+            self._pictures.append(take_mouth(frame, self._take.similarities[place], self._network))
 
     def compared(self, heard: Take) -> Sync:
         """Compare what was seen with the sound of a take, the first frame of one with the begin of the other."""
@@ -105,7 +94,7 @@ class Watch:
         times_s = self._take.middles_s[: len(self._pictures)] - float(self._take.times[0]) + begins_s - first / SOUND_RATE_HZ
         with open_speech(heard.recording.path, SOUND_RATE_HZ) as sound:
             speech = sound.window(first, first + round((times_s[-1] + MARGIN_S) * SOUND_RATE_HZ))
-        series = embed_track(self._network.model, np.stack(self._pictures), np.stack(self._points), times_s, speech)
+        series = embed_track(self._network, np.stack(self._pictures), np.stack(self._points), times_s, speech)
         return measure_sync(series, is_published=self._is_published)
 
 
@@ -118,7 +107,7 @@ class Watches:
         part: What its sound is painted over as a dub, if that is asked for.
     """
 
-    def __init__(self, network: Network | None, take: Take, part: Take | None) -> None:
+    def __init__(self, network: SyncModel | None, take: Take, part: Take | None) -> None:
         self._network, self._take, self._part = network, take, part
         self._own = Watch(network, take) if network is not None else None
         self._dub = Watch(network, part) if network is not None and part is not None else None
@@ -145,7 +134,7 @@ class Watches:
         )
 
 
-def watch_source(network: Network, take: Take) -> Watch:
+def watch_source(network: SyncModel, take: Take) -> Watch:
     """Look at the true frames of a take.
 
     Raises:

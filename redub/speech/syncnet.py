@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from redub.errors import RedubError, ShapeError, WeightError
+from redub.errors import RedubError, ShapeError
 from redub.files import check_file
 from redub.media.place import Part
 from redub.speech.shipped import SYNC
@@ -38,10 +38,9 @@ from redub.speech.sync_features import (
 )  # fmt: skip
 from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred, changes, joined
 from redub.types import RGB, Doubles, Floats
-from redub.weights import WeightFile, find
+from redub.weights import find
 
 OURS, PUBLISHED = "redub-sync-2", "syncnet-v2"
-SHIPPED: WeightFile | None = SYNC
 PUBLISHED_PX = 224
 BLOCK = 64
 """Instants that are embedded at a time."""
@@ -194,10 +193,7 @@ def read_model(path: Path | None = None) -> SyncModel:
     Raises:
         RedubError: There is no such file, it is damaged or of another kind, or none is shipped.
     """
-    if path is None:
-        if SHIPPED is None:
-            raise WeightError("This version of redub ships no sync network.", "Train one:  redub train sync FOOTAGE... -o sync.safetensors")
-        path = find(SHIPPED)
+    path = path or find(SYNC)
     tensors, metadata = _read(check_file(path, "sync network"))
     try:
         model = _model(tensors, metadata)

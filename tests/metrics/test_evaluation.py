@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from redub.cli import app
 from redub.errors import PluginError, RedubError
-from redub.metrics import Network, Profile, Protocol, Recording, Take, evaluate
+from redub.metrics import Profile, Protocol, Recording, Take, evaluate
 from redub.plugin import Region
 from redub.progress import Recorder
 from redub.speech.sync_layers import ClipSync
@@ -38,7 +38,7 @@ def evaluated(beside, takes, painter, by_loudness, tmp_path_factory):
     loader, recorder = Loader(painter(by_loudness)), Recorder()
     profile = Profile(rate_hz=25.0, gap=takes[0].gap)
     damaged = Recording(path=text, speaker="nobody")
-    network = Network(model=OwnSync(ClipSync(width=0.25, features=16)), name="untrained")
+    network = OwnSync(ClipSync(width=0.25, features=16))
     return evaluate([*beside(60), damaged], loader, profile=profile, network=network, tell=recorder), loader, recorder
 
 
@@ -92,7 +92,7 @@ def test_the_pictures_are_of_this_person(evaluated):
 
 def test_a_network_compares_what_was_painted_and_the_true_lips(evaluated):
     report = evaluated[0]
-    assert report.network == "untrained"
+    assert report.network == "redub-sync-2"
     for clip in report.clips:
         lips = [clip.sync.source, clip.sync.own, clip.sync.dub, clip.sync.dub_floor]
         # Of length one, so no further apart than that.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from redub.errors import RedubError, ShapeError, WeightError
 from redub.speech import syncnet
+from redub.speech.shipped import SYNC
 from redub.speech.sync import embed_track, load_sync, sync_of_track
 from redub.speech.sync_features import log_mel
 from redub.speech.sync_layers import FRAMES, ClipSync, SyncNet, centred, changes, evened
@@ -355,8 +357,10 @@ def test_a_file_that_is_no_sync_network_is_refused(what, tiny, tmp_path):
     assert error.value.hint
 
 
-def test_without_shipped_weights_it_says_how_to_get_some(monkeypatch):
-    monkeypatch.setattr(syncnet, "SHIPPED", None)
-    with pytest.raises(WeightError, match="ships no sync network") as error:
+def test_the_shipped_network_is_the_declared_one(tmp_path, monkeypatch):
+    model = load_sync()
+    assert model.name == f"redub-sync-2-{SYNC.sha256[:12]}"
+    monkeypatch.setattr(syncnet, "SYNC", replace(SYNC, package="", name="elsewhere.safetensors"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(WeightError, match="not on this machine"):
         load_sync()
-    assert "redub train sync" in error.value.hint

@@ -11,9 +11,10 @@ import pytest
 from redub.config import Config
 from redub.errors import RedubError
 from redub.media import open_video
-from redub.metrics import Network, Recording, Take
+from redub.metrics import Recording, Take, find_network
 from redub.metrics.sync import Watches
 from redub.metrics.takes import find_take
+from redub.speech.syncnet import SyncModel
 from redub.types import Speaking
 
 
@@ -36,8 +37,8 @@ def frames(take: Take):
 
 
 @pytest.fixture(scope="module")
-def judge(network) -> Network:
-    return Network(model=network, name="simple")
+def judge(network) -> SyncModel:
+    return network
 
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30)])
@@ -92,4 +93,4 @@ def test_footage_in_which_analysis_hears_nobody_is_measured_all_the_same(take_of
 
 def test_a_network_that_is_named_and_missing_is_told(tmp_path):
     with pytest.raises(RedubError, match="no sync network"):
-        Network.load(tmp_path / "none.safetensors")
+        find_network(tmp_path / "none.safetensors")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from redub.config import Config
-from redub.errors import WeightError
 from redub.hearing import listen
 from redub.media import delay_sound, open_video
 from redub.pipeline import analyse, hear
@@ -22,10 +21,7 @@ from redub.speech.sync import load_sync
 
 @pytest.fixture(scope="module")
 def shipped():
-    try:
-        return load_sync()
-    except WeightError:
-        pytest.skip("no sync network is shipped yet")
+    return load_sync()
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def judged(talk, network, *, speaking=None, passes=1):
     if speaking is None:
         plan = replace(plan, speaking=choose_speakers(plan.shots, plan.tracks, SURE, plan.readings, plan.facts.frame_rate))
     with open_speech(talk.video, 16_000) as speech, open_video(talk.video, plan.pts) as reader:
-        judge = Judge(plan, network, "simple", speech)
+        judge = Judge(plan, network, speech)
         for number in range(passes):
             for frame in reader.read():
                 judge.see(frame, frame.time + number * plan.facts.duration, is_painted=True)
@@ -70,7 +70,7 @@ def test_what_was_not_painted_is_not_judged(make_talk, face, network):
     talk = make_talk([face(speaks=[(0, 9)])], 3)
     plan = replace(talk.plan, speaking=(Speaking(track=1, start=0, stop=75),))
     with open_speech(talk.video, 16_000) as speech, open_video(talk.video, plan.pts) as reader:
-        judge = Judge(plan, network, "simple", speech)
+        judge = Judge(plan, network, speech)
         for frame in reader.read():
             judge.see(frame, frame.time, is_painted=False)
     verdict = judge.verdict()
@@ -103,7 +103,7 @@ def test_of_a_long_shot_a_part_is_looked_at(make_talk, face, network, monkeypatc
     talk = make_talk([face(speaks=[(0, 9)])], 8)
     plan = replace(talk.plan, speaking=(Speaking(track=1, start=0, stop=200),))
     with open_speech(talk.video, 16_000) as speech, open_video(talk.video, plan.pts) as reader:
-        judge = Judge(plan, Counting(), "simple", speech)
+        judge = Judge(plan, Counting(), speech)
         for frame in reader.read():
             judge.see(frame, frame.time, is_painted=True)
         (one,) = judge.verdict().shots
