@@ -1,14 +1,14 @@
 """hearing: plan, video -> how each face goes with the video's own sound.
 
-The video is read once more, for its mouths alone.  Each track is compared with the sound at 25 instants a second; what a
-network needs of a picture is small, and of long tracks no more than a part is held at a time.  What is kept are distances:
-from them the offset between lips and sound is read for each track, and how well both go together around each frame, at the
-offset that the video has there.
+Each track is compared with the sound at 25 instants a second.  Mouths are those that tracking has kept, or else the video is read
+once more for them; what a network needs of a picture is small, and of long tracks no more than a part is held at a time.
+What stays are distances: from them the offset between lips and sound is read for each track, and how well both go together around
+each frame, at the offset that the video has there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -21,6 +21,7 @@ from redub.ahead import ahead
 from redub.config import SpeakerConfig
 from redub.errors import MediaError, WeightError
 from redub.faces.crop import take_crop, take_luma
+from redub.faces.mouths import Mouths
 from redub.media import Frame, Speech, check_sound, open_speech, open_video
 from redub.pieces import follow_course
 from redub.plan import Plan
@@ -39,8 +40,24 @@ PART_S = 30.0
 UNTOLD = "The speaker is taken to be the face that looks into the camera for longest."
 
 
-def listen(
-    plan: Plan, video: Path, config: SpeakerConfig, *, weights: Path | None = None, model: SyncModel | None = None, tell: Tell = silent
+def will_listen(video: Path, config: SpeakerConfig) -> bool:
+    """Say whether there is something to listen to, as far as can be told before faces are found."""
+    try:
+        check_sound(video)
+    except MediaError:
+        return False
+    return config.listen
+
+
+def listen(  # noqa: PLR0913  keyword-only, and each of them may be at hand already
+    plan: Plan,
+    video: Path,
+    config: SpeakerConfig,
+    *,
+    weights: Path | None = None,
+    model: SyncModel | None = None,
+    mouths: Mouths | None = None,
+    tell: Tell = silent,
 ) -> Plan:
     """Compare every track of a plan with the video's own sound.
 
@@ -50,6 +67,7 @@ def listen(
         config: How sure one has to be.
         weights: A sync network's file; None takes the shipped one.
         model: A network that is loaded already; goes before ``weights``.
+        mouths: What tracking kept of them; None looks at the video.
         tell: Is told of the progress.
 
     Returns:
@@ -72,22 +90,23 @@ def listen(
             raise
         return replace(plan, readings=(), network="", unheard=f"{error.message} {UNTOLD}")
     with sound:
-        readings = read_tracks(plan, video, sound, model, config, tell)
+        readings = read_tracks(plan, video, sound, model, config, mouths, tell)
     return replace(plan, readings=readings, network=model.name, unheard="")
 
 
-def read_tracks(
-    plan: Plan, video: Path, sound: Speech, model: SyncModel, config: SpeakerConfig, tell: Tell = silent
+def read_tracks(  # noqa: PLR0913  all that `listen` has found
+    plan: Plan, video: Path, sound: Speech, model: SyncModel, config: SpeakerConfig, mouths: Mouths | None = None, tell: Tell = silent
 ) -> tuple[Reading, ...]:
     """Compare every track of a plan with the video's sound.
 
     Args:
         plan: Its tracks and crops count.
-        video: Read once, as far as there are tracks.
+        video: Read once, as far as there are tracks whose mouths were not kept.
         sound: The video's own, at 16 kHz.
         model: Embeds mouths and sounds.
         config: Says which tracks are sure of their offset; others are given that of those.
-        tell: Is told of every frame.
+        mouths: What tracking kept of them, if it did.
+        tell: Is told of the progress in frames.
 
     Returns:
         One for each track, in the same order.
@@ -96,7 +115,7 @@ def read_tracks(
         MediaError: The video cannot be read.
     """
     parts: dict[int, list[_Part]] = {track.id: [] for track in plan.tracks}
-    for part in _compare(plan, video, sound, model, tell):
+    for part in _compare(plan, video, sound, model, mouths, tell):
         parts[part.stretch.track].append(part)
     curves = {number: join([part.reading for part in found]) for number, found in parts.items()}
     usual = _usual_offset(list(curves.values()), config)
@@ -150,13 +169,43 @@ class Curve:
         return config.is_sure(self.confidence, self.offset_frames / RATE_HZ, self.scored / RATE_HZ)
 
 
-def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, tell: Tell) -> Iterator[_Part]:
-    """Yield the compared parts of all tracks, in the order in which they end."""
-    waiting = sorted((look for track in plan.tracks for look in _looks(plan, track)), key=lambda look: look.stretch.start)
+def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, mouths: Mouths | None, tell: Tell) -> Iterator[_Part]:
+    """Yield the compared parts of all tracks."""
+    looks = sorted((look for track in plan.tracks for look in _looks(plan, track)), key=lambda look: look.stretch.start)
     loudest = _loudness(sound)
-    total = max((look.stretch.stop for look in waiting), default=0)
+    total, done = max((look.stretch.stop for look in looks), default=0), 0
+    waiting: list[_Look] = []
+    for look in looks:
+        pictures = _kept(plan, look, model, mouths)
+        if pictures is None:
+            waiting.append(look)
+            continue
+        yield _compared(plan, look, pictures, sound, model, loudest)
+        done = max(done, look.stretch.stop)
+        tell("listen", done, total)
+    for look in _watched(plan, video, waiting, model, lambda seen: tell("listen", max(done, seen), total)):
+        pictures = np.stack(look.pictures) if look.pictures else np.zeros((0, CROP_PX, CROP_PX, 3), np.uint8)
+        yield _compared(plan, look, pictures, sound, model, loudest)
+
+
+def _kept(plan: Plan, look: _Look, model: SyncModel, mouths: Mouths | None) -> Any:
+    """Return the pictures of a part as tracking kept them, (T, 56, 64); None where it did not, or the network wants others."""
+    from redub.speech.syncnet import OURS
+
+    if mouths is None or model.kind != OURS:
+        return None
+    indices, path = sorted(look.frames), plan.crop(look.stretch.track)
+    return mouths.take(indices, path.similarities[np.array(indices, np.int64) - path.start], CROP_PX, MOUTH)
+
+
+def _watched(plan: Plan, video: Path, looks: Sequence[_Look], model: SyncModel, told: Callable[[int], None]) -> Iterator[_Look]:
+    """Gather the pictures of parts, by their start, from the video; yield each part when it has all of them."""
+    if not looks:
+        return
+    waiting = list(looks)
     live: list[_Look] = []
-    with open_video(video, plan.pts) as reader, closing(ahead(reader.read(0, total), AHEAD)) as frames:  # type: ignore[type-var]
+    first, last = looks[0].stretch.start, max(look.stretch.stop for look in looks)
+    with open_video(video, plan.pts) as reader, closing(ahead(reader.read(first, last), AHEAD)) as frames:  # type: ignore[type-var]
         for frame in frames:
             while waiting and waiting[0].stretch.start <= frame.index:
                 live.append(waiting.pop(0))
@@ -166,8 +215,8 @@ def _compare(plan: Plan, video: Path, sound: Speech, model: SyncModel, tell: Tel
                     look.pictures.append(take_mouth(frame, row, model))
             for look in [look for look in live if look.stretch.stop == frame.index + 1]:
                 live.remove(look)
-                yield _compared(plan, look, sound, model, loudest)
-            tell("listen", frame.index + 1, total)
+                yield look
+            told(frame.index + 1)
 
 
 def take_mouth(frame: Frame, similarity: Doubles, model: SyncModel) -> Any:
@@ -204,10 +253,10 @@ def _middles(plan: Plan) -> Doubles:
     return np.asarray((starts + np.append(starts[1:], float(plan.facts.duration))) / 2, np.float64)
 
 
-def _compared(plan: Plan, look: _Look, sound: Speech, model: SyncModel, loudest: float) -> _Part:
+def _compared(plan: Plan, look: _Look, pictures: Any, sound: Speech, model: SyncModel, loudest: float) -> _Part:
+    """Compare a part of a track, whose pictures are at hand, with the sound."""
     course = follow_course(plan, sound, look.stretch)
     rows = np.array(sorted(look.frames), np.int64) - look.stretch.start
-    pictures = np.stack(look.pictures) if look.pictures else np.zeros((0, CROP_PX, CROP_PX, 3), np.uint8)
     times_s = course.times_s[rows]
     series = embed_track(model, pictures, course.points[rows], times_s, course.speech)
     # What is loud in one track may be the hum of the room in another.

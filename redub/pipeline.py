@@ -21,9 +21,10 @@ from redub.adapting import Job
 from redub.cast import cast_speakers
 from redub.config import BlendConfig, Config
 from redub.errors import NoFaceError, PlanError, PluginError, RedubError
+from redub.faces.mouths import Mouths
 from redub.files import check_file
 from redub.fit import fit_lengths
-from redub.hearing import listen
+from redub.hearing import listen, will_listen
 from redub.media import SyntheticMark, VideoWriter, check_can_write, check_sound, open_speech, open_video
 from redub.media.place import check_target
 from redub.painting import Painter, Shown, mixed_passes
@@ -141,25 +142,32 @@ def analyse(video: Path | str, config: Config | None = None, *, tell: Tell = sil
     config = config or Config()
     video = check_file(Path(video), "video")
     source = fingerprint(video)
-    with open_video(video) as reader:
+    with open_video(video) as reader, Mouths() as mouths:
         scan = find_shots(reader, config.shots, tell)
-        tracks = find_tracks(reader, scan, config.tracks, tell)
-    seen = Plan(
-        source=source,
-        facts=scan.facts,
-        pts=scan.pts,
-        time_base=scan.time_base,
-        shots=scan.shots,
-        tracks=tracks,
-        crops=place_crops(tracks, scan.facts.frame_rate, config.crops),
-        speaking=(),
-        settings=config.analysis_settings(),
-    )
-    return hear(seen, video, config, tell=tell)
+        tracks = find_tracks(reader, scan, config.tracks, tell, mouths if will_listen(video, config.speakers) else None)
+        seen = Plan(
+            source=source,
+            facts=scan.facts,
+            pts=scan.pts,
+            time_base=scan.time_base,
+            shots=scan.shots,
+            tracks=tracks,
+            crops=place_crops(tracks, scan.facts.frame_rate, config.crops),
+            speaking=(),
+            settings=config.analysis_settings(),
+        )
+        return hear(seen, video, config, mouths=mouths, tell=tell)
 
 
 def hear(
-    plan: Plan, video: Path, config: Config, *, weights: Path | None = None, model: SyncModel | None = None, tell: Tell = silent
+    plan: Plan,
+    video: Path,
+    config: Config,
+    *,
+    weights: Path | None = None,
+    model: SyncModel | None = None,
+    mouths: Mouths | None = None,
+    tell: Tell = silent,
 ) -> Plan:
     """Compare the faces of a plan with the video's own sound, and decide anew who speaks when.
 
@@ -169,12 +177,13 @@ def hear(
         config: Its settings of the speakers count.
         weights: A sync network's file; None takes the shipped one.
         model: The network, if it is loaded already.
+        mouths: What tracking kept of them; None looks at the video.
         tell: Is told of the progress.
 
     Raises:
         RedubError: The video or the file that ``weights`` names cannot be read.
     """
-    heard = listen(plan, video, config.speakers, weights=weights, model=model, tell=tell)
+    heard = listen(plan, video, config.speakers, weights=weights, model=model, mouths=mouths, tell=tell)
     readings = None if heard.unheard else heard.readings
     return replace(heard, speaking=choose_speakers(plan.shots, plan.tracks, config.speakers, readings, plan.facts.frame_rate))
 

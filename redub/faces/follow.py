@@ -38,6 +38,9 @@ AROUND_SPAN = 3.0
 AROUND = np.array([np.log(AROUND_SPAN), 0.0, 0.5 - AROUND_SPAN / 2, 0.45 - AROUND_SPAN / 2])
 AROUND_PX = 270
 """The square in which a lost face is looked for: a face that kept its size is 90 px wide in it."""
+MOUTH = (72, 118, 184, 220)
+"""Left, top, right, bottom of the mouth's surroundings in px of a patch: 0.39 faces to each side of its middle, and from the middle of
+the nose to below the chin.  A crop that is smoothed over time may lie a tenth of a face beside the patch."""
 CONFIRM_PX = 150
 """Side of the patch for the detector, which shows it a face of some 80 px."""
 DETECTOR_BOX = (0.01, -0.105, 0.99, 0.875)
@@ -65,6 +68,8 @@ class Sight:
     """(FLOW_PX, FLOW_PX) uint8 picture of the face and its surroundings."""
     patch_place: Doubles
     """(4,) the place around which ``patch`` was cut, a little off ``place``."""
+    mouth: Any
+    """(102, 112) uint8 view of the part around the mouth of a patch of ``PATCH_PX``."""
 
 
 def place_from_box(box: Any) -> Doubles:
@@ -91,12 +96,13 @@ def look(gray: Any, place: Doubles, anchoring: float = ANCHORING) -> Sight:
     """
     picture = cut_patch(gray, place, PATCH_PX)
     points, spread = find_landmarks(picture, _patch_box(PATCH_PX))
-    points = apply_similarity(_frame_from_patch(place, PATCH_PX), points).astype(np.float32)
+    points = apply_similarity(frame_from_patch(place, PATCH_PX), points).astype(np.float32)
     seen = similarity_from_points(points)
     turn = (seen[1] - place[1] + np.pi) % (2 * np.pi) - np.pi
     settled = place + anchoring * np.array([seen[0] - place[0], turn, seen[2] - place[2], seen[3] - place[3]])
     patch = load_cv().resize(picture, (FLOW_PX, FLOW_PX), interpolation=load_cv().INTER_AREA)
-    return Sight(place=settled, points=points, spread=spread, patch=patch, patch_place=place)
+    left, top, right, bottom = MOUTH
+    return Sight(place=settled, points=points, spread=spread, patch=patch, patch_place=place, mouth=picture[top:bottom, left:right])
 
 
 def canonical_points(gray: Any, place: Doubles) -> Doubles:
@@ -109,8 +115,8 @@ def follow(gray: Any, last: Sight) -> Sight | None:
     moved = _flow(last.patch, cut_patch(gray, last.patch_place, FLOW_PX))
     if moved is None:
         return None
-    frame_from_patch = _frame_from_patch(last.patch_place, FLOW_PX)
-    step = compose_similarity(compose_similarity(frame_from_patch, moved), invert_similarity(frame_from_patch))
+    placed = frame_from_patch(last.patch_place, FLOW_PX)
+    step = compose_similarity(compose_similarity(placed, moved), invert_similarity(placed))
     return look(gray, compose_similarity(step, last.place))
 
 
@@ -159,8 +165,8 @@ def cut_square(gray: Any, wide: Doubles, size_px: int) -> Any:
     return cv2.warpAffine(small, matrix @ frame_from_small, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _frame_from_patch(place: Doubles, size_px: int) -> Doubles:
-    """Return `frame_from_crop` of the patch as a similarity: (4,) patch px to frame px."""
+def frame_from_patch(place: Doubles, size_px: int) -> Doubles:
+    """Return `frame_from_crop` of the patch as a similarity: (..., 4), patch px to frame px."""
     return compose_similarity(compose_similarity(place, PATCH), _unit_from_px(size_px))
 
 

@@ -9,7 +9,7 @@ found on every frame and are the judge of the tracker: their answers fall apart 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import numpy as np
 from redub.config import TrackConfig
 from redub.faces.detect import detect_faces, overlap
 from redub.faces.follow import Sight, box_from_place, confirm, find_again, follow, look, place_from_box
+from redub.faces.mouths import Mouths
 from redub.progress import Tell
 from redub.types import Doubles, Scan, Shot, Track
 
@@ -95,7 +96,7 @@ class _Pace:
     buffer: int
 
 
-def find_tracks(video: VideoReader, scan: Scan, config: TrackConfig, tell: Tell) -> tuple[Track, ...]:
+def find_tracks(video: VideoReader, scan: Scan, config: TrackConfig, tell: Tell, mouths: Mouths | None = None) -> tuple[Track, ...]:
     """Find and follow the faces of a video.
 
     Args:
@@ -103,6 +104,7 @@ def find_tracks(video: VideoReader, scan: Scan, config: TrackConfig, tell: Tell)
         scan: Shots and size; a track never reaches over a cut.
         config: How often the detector looks, how small and how short a face may be.
         tell: Is told of every frame.
+        mouths: Keeps those of all faces, for whoever wants to look at them later; None keeps none.
 
     Returns:
         Tracks by their first frame, then from left to right, numbered from 1 in that order; none where there is no face.
@@ -118,7 +120,7 @@ def find_tracks(video: VideoReader, scan: Scan, config: TrackConfig, tell: Tell)
         grays = _grays(islice(frames, len(shot)), pace.reduction, scan.facts.frames, tell)
         # In a shot shorter than the least track, a face seen throughout is no fluke.
         own = replace(pace, min_length=min(pace.min_length, len(shot)))
-        tracks += [track for face in _follow_shot(grays, shot, own) if (track := _as_track(face, own)) is not None]
+        tracks += [track for face in _follow_shot(grays, shot, own, mouths) if (track := _as_track(face, own)) is not None]
     tracks.sort(key=lambda track: (track.start, float(track.boxes[0, 0])))
     return tuple(
         Track(id=number, start=track.start, boxes=track.boxes, points=track.points, is_measured=track.is_measured)
@@ -152,21 +154,30 @@ def _grays(frames: Iterable[Frame], reduction: int, total: int, tell: Tell) -> I
         tell("tracks", frame.index + 1, total)
 
 
-def _follow_shot(grays: Iterable[Any], shot: Shot, pace: _Pace) -> list[_Face]:
+def _follow_shot(grays: Iterable[Any], shot: Shot, pace: _Pace, mouths: Mouths | None) -> list[_Face]:
     """Follow all faces of one shot; returns those that ended as well as those that did not."""
     live: list[_Face] = []
     ended: list[_Face] = []
     past: deque[Any] = deque(maxlen=pace.buffer)
+
+    def keep(index: int, sight: Sight) -> None:
+        if mouths is not None:
+            mouths.keep(index, sight, pace.reduction)
+
     for index, gray in enumerate(grays, shot.start):
         for face in live:
-            face.add(_see(gray, face, pace))
+            sight = _see(gray, face, pace)
+            face.add(sight)
+            if sight is not None:
+                keep(index, sight)
         number, rest = divmod(index - shot.start, pace.interval)
         if rest == 0 or index == shot.stop - 1:
             for face in live:
                 _check(gray, index, face, pace)
             is_fine = rest == 0 and number % FINE_EVERY == 0
             for face in _new_faces(gray, index, live, pace, pace.fine_px if is_fine else pace.coarse_px):
-                _follow_back(face, past, [*live, *ended])
+                keep(index, face.last)
+                _follow_back(face, past, [*live, *ended], keep)
                 live.append(_joined(face, ended, pace))
             past.clear()
         past.append(gray)
@@ -210,7 +221,7 @@ def _new_faces(gray: Any, index: int, live: Sequence[_Face], pace: _Pace, smalle
     return new
 
 
-def _follow_back(face: _Face, past: deque[Any], others: Sequence[_Face]) -> None:
+def _follow_back(face: _Face, past: deque[Any], others: Sequence[_Face], keep: Callable[[int, Sight], None]) -> None:
     """Follow a new face through the frames before it, until it is lost or meets one that is known there."""
     sight: Sight | None = face.last
     for gray in reversed(past):
@@ -221,6 +232,7 @@ def _follow_back(face: _Face, past: deque[Any], others: Sequence[_Face]) -> None
         if any(place is not None and _meets(box_from_place(sight.place), place) for place in known):
             return
         face.add_before(sight)
+        keep(face.start, sight)
 
 
 def _joined(face: _Face, ended: list[_Face], pace: _Pace) -> _Face:

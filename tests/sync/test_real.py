@@ -16,6 +16,7 @@ from redub.hearing import listen
 from redub.media import delay_sound, open_video
 from redub.pipeline import analyse, hear
 from redub.plan import Plan, fingerprint
+from redub.progress import Recorder
 from redub.speech.sync import load_sync
 
 
@@ -52,6 +53,20 @@ def test_somebody_who_talks_is_taken_for_the_speaker(talk):
     assert plan.network.startswith("redub-sync")
     assert abs(reading.offset_s) <= 0.06
     assert sum(map(len, plan.speaking)) >= 0.9 * len(plan.tracks[0])
+
+
+def test_mouths_that_tracking_kept_are_read_as_those_of_the_video(talkers, shipped):
+    for path in talkers:
+        recorder = Recorder()
+        kept = analyse(path, tell=recorder)
+        told = [done for stage, done, _ in recorder.told if stage == "listen"]
+        # Each frame would be told if the video was decoded again.
+        assert told == [kept.facts.frames]
+        anew = listen(kept, path, Config().speakers, model=shipped)
+        for one, other in zip(kept.readings, anew.readings, strict=True):
+            assert one.offset_s * 25 == pytest.approx(other.offset_s * 25, abs=0.05)
+            assert one.confidence == pytest.approx(other.confidence, abs=0.01)
+            assert np.nanmean(np.abs(one.frame_confidence - other.frame_confidence)) < 0.01
 
 
 @pytest.mark.parametrize("offset_s", [0.4, -0.2])
