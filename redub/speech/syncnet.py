@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import sys
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from redub.errors import RedubError, ShapeError
 from redub.files import check_file
@@ -42,8 +44,8 @@ from redub.weights import find
 
 OURS, PUBLISHED = "redub-sync-2", "syncnet-v2"
 PUBLISHED_PX = 224
-BLOCK = 64
-"""Instants that are embedded at a time."""
+BLOCK, OWN_BLOCK = 64, 256
+"""Instants that are embedded at a time, by the published network and by ours, which looks at three seconds around each block."""
 STEADY_OVER = 37
 """Instants before and behind whose mean is taken off our pictures and embeddings: three seconds in all."""
 PARTS = {"netcnnaud": "sound", "netcnnlip": "face", "netfcaud": "sound_head", "netfclip": "face_head"}
@@ -57,6 +59,8 @@ class SyncModel(ABC):
 
     reach_frames: int = FRAMES // 2
     """An embedding looks at so many pictures before and behind its instant."""
+    block: int = BLOCK
+    """Instants that are embedded at a time."""
     kind: str = ""
     file_sha256: str = ""
     """Of the file it was read from."""
@@ -96,7 +100,7 @@ class SyncModel(ABC):
         reach, count = self.reach_frames, len(pictures) - FRAMES + 1
         if count < 1:
             return np.full((len(pictures), 1), np.nan, np.float32)
-        blocks = [self._embed(pictures, first, min(first + BLOCK, count) + FRAMES - 1) for first in range(0, count, BLOCK)]
+        blocks = [self._embed(pictures, first, min(first + self.block, count) + FRAMES - 1) for first in range(0, count, self.block)]
         return np.pad(self._finish(torch.cat(blocks), points), ((reach, reach), (0, 0)), constant_values=np.nan)
 
     def _finish(self, embeddings: Tensor, points: Floats | Doubles | None) -> Floats:  # noqa: ARG002  the published network has none
@@ -111,7 +115,7 @@ class OwnSync(SyncModel):
     together.  They have length one, so distances lie between 0 and 2; those of what has nothing in common are about 1.4.
     """
 
-    kind = OURS
+    kind, block = OURS, OWN_BLOCK
 
     def __init__(self, network: ClipSync) -> None:
         self.network = network.eval().requires_grad_(False)
@@ -127,10 +131,10 @@ class OwnSync(SyncModel):
         course = sound_course(speech, times_s)
         if course is None:
             windows = torch.from_numpy(sound_windows(speech, times_s))
-            return self._settled(torch.cat([self.network.embed_sounds(block)[:, 0] for block in torch.split(windows, 4 * BLOCK)]))
+            return self._settled(torch.cat([self.network.embed_sounds(block)[:, 0] for block in torch.split(windows, OWN_BLOCK)]))
         # Consecutive instants share columns; so sliding over all of them costs a quarter of window after window.
         columns, count = torch.from_numpy(course), len(times_s)
-        spans = [(first, min(first + 4 * BLOCK, count)) for first in range(0, count, 4 * BLOCK)]
+        spans = [(first, min(first + OWN_BLOCK, count)) for first in range(0, count, OWN_BLOCK)]
         blocks = [columns[None, :, COLUMNS_EACH * first : COLUMNS_EACH * (last - 1) + COLUMNS] for first, last in spans]
         return self._settled(torch.cat([self.network.embed_sounds(block)[0] for block in blocks]))
 
@@ -209,7 +213,7 @@ def read_model(path: Path | None = None) -> SyncModel:
 
 def _model(tensors: dict[str, Tensor], metadata: dict[str, str]) -> SyncModel | None:
     if metadata.get("kind") == OURS:
-        return OwnSync(own_network(tensors, metadata))
+        return OwnSync(_fused(own_network(tensors, metadata).eval()))
     if metadata.get("kind") == PUBLISHED:
         network = SyncNet()
         network.load_state_dict(tensors)
@@ -226,6 +230,17 @@ def own_network(tensors: dict[str, Tensor], metadata: dict[str, str]) -> ClipSyn
     network = ClipSync(width=float(metadata["width"]), features=int(metadata["features"]), bands=int(metadata["bands"]))
     own = network.state_dict()
     network.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items() if name in own})
+    return network
+
+
+def _fused(network: ClipSync) -> ClipSync:
+    """Put each batch norm into the convolution before it: the same embeddings for a quarter less of the time."""
+    for module in list(network.modules()):
+        children = dict(module.named_children())
+        for (before, layer), (name, norm) in pairwise(children.items()):
+            if isinstance(layer, nn.Conv1d | nn.Conv2d) and isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+                setattr(module, before, fuse_conv_bn_eval(layer, norm))
+                setattr(module, name, nn.Identity())
     return network
 
 

@@ -215,7 +215,7 @@ def test_a_long_track_does_not_show_where_it_was_cut_into_blocks(tiny, monkeypat
     crops, points = faces(150, 2)
     crops[90:] //= 2
     whole = OwnSync(tiny).embed_faces(crops, points)
-    monkeypatch.setattr(syncnet, "BLOCK", 13)
+    monkeypatch.setattr(OwnSync, "block", 13)
     np.testing.assert_allclose(OwnSync(tiny).embed_faces(crops, points), whole, atol=1e-4)
 
 
