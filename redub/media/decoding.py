@@ -22,6 +22,9 @@ from redub.media.opening import damaged_hint, reason
 MAX_FAILURES = 8
 """So many packets in a row may fail to decode before the file counts as broken."""
 
+SKIPPING = frozenset({"h264", "hevc", "mpeg2video", "mpeg4"})
+"""Decoders that can leave out single pictures; dav1d has to know at its start and then leaves out all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
@@ -49,7 +52,9 @@ class Damage:
         return [f"{parts} of {path.name} could not be decoded; {instead}."]
 
 
-def decode(container: InputContainer, stream: Any, path: Path, damage: Damage | None = None) -> Generator[Any, None, None]:
+def decode(
+    container: InputContainer, stream: Any, path: Path, damage: Damage | None = None, wanted_from: int | None = None
+) -> Generator[Any, None, None]:
     """Yield the frames of a stream as the decoder gives them.
 
     Args:
@@ -57,6 +62,7 @@ def decode(container: InputContainer, stream: Any, path: Path, damage: Damage | 
         stream: One of its streams.
         path: For messages.
         damage: Is told of each packet that cannot be read or decoded.
+        wanted_from: Of pictures before this time stamp only those are decoded that others refer to.
 
     Raises:
         MediaError: `MAX_FAILURES` packets in a row cannot be decoded.
@@ -74,6 +80,7 @@ def decode(container: InputContainer, stream: Any, path: Path, damage: Damage | 
         if packet is not None and packet.size == 0:
             # To the decoder an empty packet is the end; some files hold them for a picture that stays.
             continue
+        _skip(stream, packet, wanted_from)
         try:
             frames = stream.decode(packet)
             failures = 0 if frames else failures
@@ -92,6 +99,13 @@ def decode(container: InputContainer, stream: Any, path: Path, damage: Damage | 
             yield frame
         if packet is None:
             return
+
+
+def _skip(stream: Any, packet: Any, wanted_from: int | None) -> None:
+    """Let the decoder leave out a picture that nobody wants, if no other refers to it."""
+    if wanted_from is not None and stream.codec_context.name in SKIPPING:
+        is_early = packet is not None and packet.pts is not None and packet.pts < wanted_from
+        stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
 
 
 def find_video(container: InputContainer, path: Path) -> VideoStream:

@@ -177,7 +177,7 @@ class VideoReader:
             stream = _prepared(container, self.path)
             while True:
                 target = table[max(0, start - back)]
-                natives = _after_seek(container, stream, self, target)
+                natives = _after_seek(container, stream, self, target, table[start])
                 first = next(natives, None)
                 found = None if first is None else _find(table, _raw_pts(first))
                 if first is not None and found is not None and found <= start:
@@ -264,18 +264,22 @@ def _prepared(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _decoded(container: InputContainer, stream: VideoStream, reader: VideoReader) -> Generator[av.VideoFrame, None, None]:
-    return decode(container, stream, reader.path, reader.damage)
+def _decoded(
+    container: InputContainer, stream: VideoStream, reader: VideoReader, wanted_from: int | None = None
+) -> Generator[av.VideoFrame, None, None]:
+    return decode(container, stream, reader.path, reader.damage, wanted_from)
 
 
-def _after_seek(container: InputContainer, stream: VideoStream, reader: VideoReader, target: int) -> Generator[av.VideoFrame, None, None]:
+def _after_seek(
+    container: InputContainer, stream: VideoStream, reader: VideoReader, target: int, wanted_from: int
+) -> Generator[av.VideoFrame, None, None]:
     """Decode from the key frame before a time; frames before it lack what they refer to."""
     try:
         container.seek(target, stream=stream)
     except av.FFmpegError:
         return
     is_whole = False
-    for native in _decoded(container, stream, reader):
+    for native in _decoded(container, stream, reader, wanted_from):
         is_whole = is_whole or native.key_frame
         if is_whole:
             yield native
