@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from redub.errors import MediaError
@@ -32,3 +34,19 @@ def check_file(path: Path, what: str) -> Path:
     except OSError as error:
         raise MediaError(f"The {what} {path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     return path
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, which is read once a process unless it was written to meanwhile.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    status = path.stat()
+    return _sha256(path.absolute(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size_bytes: int, mtime_ns: int) -> str:  # noqa: ARG001  size and time are part of the cache's key
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

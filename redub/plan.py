@@ -7,7 +7,6 @@ arrays belong to the tracks by their ids.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from redub.errors import PlanError
+from redub.files import sha256_of
 from redub.types import CropPath, Ints, Reading, Shot, Speaking, Track, VideoFacts
 
 VERSION = 2
@@ -144,10 +144,8 @@ class Plan:
 
 
 def fingerprint(video: Path) -> Source:
-    """Return name, size and sha256 of a file, read once in blocks."""
-    with video.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Source(name=video.name, size_bytes=video.stat().st_size, sha256=digest)
+    """Return name, size and sha256 of a file."""
+    return Source(name=video.name, size_bytes=video.stat().st_size, sha256=sha256_of(video))
 
 
 def is_source(video: Path, source: Source) -> bool:

@@ -6,17 +6,16 @@ cache, and it is what was declared or it is refused.  Only safetensors are read,
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from redub.errors import WeightError
+from redub.files import sha256_of
 
 SUFFIX = ".safetensors"
 IN_FOLDER = f"weights{SUFFIX}"
@@ -95,8 +94,7 @@ def sha256(path: Path) -> str:
         WeightError: It cannot be read.
     """
     try:
-        status = path.stat()
-        return _sha256(path, status.st_size, status.st_mtime_ns)
+        return sha256_of(path)
     except OSError as error:
         raise WeightError(f"The weights {path} cannot be read: {error.strerror}.", "Name another file.") from error
 
@@ -214,13 +212,7 @@ def _fault(path: Path, file: WeightFile) -> str:
         status = path.stat()
         if status.st_size != file.size_bytes:
             return f"has {status.st_size} bytes, not {file.size_bytes}"
-        digest = _sha256(path, status.st_size, status.st_mtime_ns)
+        digest = sha256_of(path)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return "" if digest == file.sha256 else f"has the sha256 {digest}, not {file.sha256}"
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, size_bytes: int, mtime_ns: int) -> str:  # noqa: ARG001  size and time are part of the cache's key
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

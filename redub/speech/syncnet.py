@@ -11,7 +11,6 @@ nothing else, and refuses the rest.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from abc import ABC, abstractmethod
 from itertools import pairwise
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from redub.errors import RedubError, ShapeError
-from redub.files import check_file
+from redub.files import check_file, sha256_of
 from redub.media.place import Part
 from redub.speech.shipped import SYNC
 from redub.speech.sync_features import (
@@ -206,8 +205,7 @@ def read_model(path: Path | None = None) -> SyncModel:
     if model is None:
         hint = "Name a file of  redub train sync,  or a converted one:  python -m redub.speech.syncnet convert IN OUT"
         raise RedubError(f"{path} holds no sync network that this version knows.", hint)
-    with path.open("rb") as file:
-        model.file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    model.file_sha256 = sha256_of(path)
     return model
 
 
