@@ -23,7 +23,6 @@ from whole import make_input
 from redub.config import Config
 from redub.draw.confusion import draw_confusion, draw_retrieval
 from redub.pipeline import analyse, hear
-from redub.plan import Plan
 from redub.speech.retrieval import FRAMES, Retrieval, retrieve
 from redub.speech.sync import LAGS, RATE_HZ, SyncSeries, load_sync, read_sync
 from redub.speech.syncnet import SyncModel

@@ -7,8 +7,9 @@ else passes through untouched.  A handful of frames is held at any time, however
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +23,7 @@ from redub.fit import Pass, Slot, Timeline
 from redub.media import Frame, Speech, VideoReader, mix, open_video, paint
 from redub.pieces import frame_square
 from redub.plan import Plan
-from redub.plugin import Region
+from redub.plugin import GeneratorInfo, Mode, Region
 from redub.stages.blend import blend_run
 from redub.stages.generate import Model, Repainted, Seen, generate, take_references
 from redub.stills import Still, by_openness
@@ -116,6 +117,8 @@ class Painter:
     """Who paints each track; None lets ``model`` paint everything."""
     shots: frozenset[int] | None = None
     """Of a FRAME generator: the shots that it paints, by number; None for all."""
+    early: dict[int, Future[RGB]] = field(default_factory=dict)
+    """Stills that are being fetched already, by track or shot."""
 
     def paint(self, slots: Iterable[tuple[Slot, Frame]]) -> Iterator[Shown]:
         """Yield every frame with its time; those of the speaker painted."""
@@ -183,20 +186,51 @@ class Painter:
         return points
 
     def _references(self, number: int) -> RGB:
-        """Fetch the stills of the run's speaker; they may lie anywhere in the video."""
-        count = self.model.info.references
-        if not count:
-            return take_references([], self.model.mode, 0)
-        if self.identity:
-            return take_references(by_openness(self.identity, count), self.model.mode, count)
-        if self.model.info.region is Region.FRAME:
-            shot = self.plan.shots[number]
-            indices = sorted({int(i) for i in np.linspace(shot.start, shot.stop - 1, count)})
-            rows = {index: frame_square(self.plan.facts) for index in indices}
-        else:
-            path = self.plan.crop(number)
-            rows = {index: path.similarities[index - path.start] for index in path.references}
-        with open_video(self.video, self.plan.pts) as reader:
-            stills = {frame.index: (frame, rows[frame.index]) for frame in reader.pick(sorted(rows))}
-        order = rows if self.model.info.region is Region.FRAME else self.plan.crop(number).references
-        return take_references([stills[index] for index in order if index in stills], self.model.mode, count)
+        early = self.early.pop(number, None)
+        return (
+            early.result()
+            if early is not None
+            else fetch_stills(self.plan, self.video, self.model.info, self.model.mode, number, self.identity)
+        )
+
+
+def first_run(plan: Plan, info: GeneratorInfo, shots: frozenset[int] | None) -> int | None:
+    """Return the track, or for a FRAME generator the shot, that is painted first as long as the video runs forwards; None for none."""
+    if info.region is Region.FRAME:
+        return min(range(len(plan.shots)) if shots is None else shots, default=None)
+    return plan.speaking[0].track if plan.speaking else None
+
+
+def fetch_stills(plan: Plan, video: Path, info: GeneratorInfo, mode: Mode, number: int, identity: Sequence[Still] = ()) -> RGB:
+    """Fetch the stills of a run's speaker; they may lie anywhere in the video.
+
+    Args:
+        plan: Of this video.
+        video: Is decoded around each of them.
+        info: Says how many the generator wants.
+        mode: Says their size.
+        number: The track, or for a FRAME generator the shot.
+        identity: Stand for the stills from the video, if there are any.
+
+    Returns:
+        (K, H, W, 3).
+
+    Raises:
+        MediaError: The video cannot be read.
+    """
+    count = info.references
+    if not count:
+        return take_references([], mode, 0)
+    if identity:
+        return take_references(by_openness(identity, count), mode, count)
+    if info.region is Region.FRAME:
+        shot = plan.shots[number]
+        indices = sorted({int(i) for i in np.linspace(shot.start, shot.stop - 1, count)})
+        rows = {index: frame_square(plan.facts) for index in indices}
+    else:
+        path = plan.crop(number)
+        rows = {index: path.similarities[index - path.start] for index in path.references}
+    with open_video(video, plan.pts) as reader:
+        stills = {frame.index: (frame, rows[frame.index]) for frame in reader.pick(sorted(rows))}
+    order = rows if info.region is Region.FRAME else plan.crop(number).references
+    return take_references([stills[index] for index in order if index in stills], mode, count)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -27,7 +28,7 @@ from redub.fit import fit_lengths
 from redub.hearing import listen, will_listen
 from redub.media import SyntheticMark, VideoWriter, check_can_write, check_sound, open_speech, open_video
 from redub.media.place import check_target
-from redub.painting import Painter, Shown, mixed_passes
+from redub.painting import Painter, Shown, fetch_stills, first_run, mixed_passes
 from redub.plan import Plan, fingerprint
 from redub.plugin import GeneratorInfo, Region, manager
 from redub.progress import Tell, silent
@@ -37,7 +38,7 @@ from redub.stages.shots import find_shots
 from redub.stages.speakers import choose_speakers
 from redub.stages.tracks import find_tracks
 from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills, remarks
-from redub.types import Blend
+from redub.types import RGB, Blend
 from redub.verdict import Judge, Verdict, check_can_judge, keep_verdict, open_judge
 from redub.version import VERSION
 from redub.weights import sha256
@@ -264,6 +265,9 @@ def render(
         reader = stack.enter_context(open_video(video, plan.pts))
         if (reader.height, reader.width, reader.time_base) != (plan.facts.height, plan.facts.width, plan.time_base):
             raise PlanError(f"The plan's size or time base is not that of {video}.", "Undo the edit, or analyse it anew with --force.")
+        early = _fetch_early(
+            partial(fetch_stills, plan, video, info, info.modes[blending], identity=stills), first_run(plan, info, shots), stack
+        )
         speech = stack.enter_context(open_speech(audio, info.audio.rate_hz))
         line = fit_lengths(plan.pts, plan.time_base, plan.facts, speech.duration, config.fit)
         model = stack.enter_context(manager.load(entry, blending, device=device, named=str(weights)))
@@ -281,7 +285,15 @@ def render(
             VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.stop, force=force)
         )
         painter = Painter(
-            plan=plan, model=loaded, speech=speech, config=config, video=video, identity=stills, models=cast.model, shots=shots
+            plan=plan,
+            model=loaded,
+            speech=speech,
+            config=config,
+            video=video,
+            identity=stills,
+            models=cast.model,
+            shots=shots,
+            early=early,
         )
         judge = open_judge(plan, speech, audio, config.sync, stack)
         painted_frames = _write_all(mixed_passes(line, reader, painter), writer, judge, partial(tell, "paint"), line.frames)
@@ -292,6 +304,13 @@ def render(
         output=target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration, decision=line.decision,
         notices=tuple(dict.fromkeys((*notices, *speech.notices, *writer.notices))), verdict=verdict,
     )  # fmt: skip
+
+
+def _fetch_early(fetch: Callable[[int], RGB], first: int | None, stack: ExitStack) -> dict[int, Future[RGB]]:
+    """Fetch the stills of the first run beside what comes next: loading a network keeps one core busy."""
+    if first is None:
+        return {}
+    return {first: stack.enter_context(ThreadPoolExecutor(1, "redub-stills")).submit(fetch, first)}
 
 
 def _write_all(frames: Iterable[Shown], writer: VideoWriter, judge: Judge | None, tell: Callable[[int, int], None], total: int) -> int:
