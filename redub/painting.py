@@ -29,8 +29,8 @@ from redub.stages.generate import Model, Repainted, Seen, generate, take_referen
 from redub.stills import Still, by_openness
 from redub.types import RGB, Floats, Ints
 
-AHEAD_FRAMES = 8
-"""Painted frames that may wait for their blending."""
+AHEAD_FRAMES = 16
+"""Painted frames that may wait for their blending: as many as a generator that works beside it paints in one call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -31,6 +31,7 @@ from redub.media.place import check_target
 from redub.painting import Painter, Shown, fetch_stills, first_run, mixed_passes
 from redub.plan import Plan, fingerprint
 from redub.plugin import GeneratorInfo, Region, manager
+from redub.plugin.device import sharing_cores
 from redub.progress import Tell, silent
 from redub.stages.crops import place_crops
 from redub.stages.generate import Model
@@ -316,12 +317,13 @@ def _fetch_early(fetch: Callable[[int], RGB], first: int | None, stack: ExitStac
 def _write_all(frames: Iterable[Shown], writer: VideoWriter, judge: Judge | None, tell: Callable[[int, int], None], total: int) -> int:
     """Write what is painted, and let it be judged; return how many frames were painted."""
     painted_frames = 0
-    for done, shown in enumerate(frames, 1):
-        writer.write(shown.frame, shown.time)
-        if judge is not None:
-            judge.see(shown.frame, shown.time, is_painted=shown.is_painted)
-        painted_frames += shown.is_painted
-        tell(done, total)
+    with sharing_cores():
+        for done, shown in enumerate(frames, 1):
+            writer.write(shown.frame, shown.time)
+            if judge is not None:
+                judge.see(shown.frame, shown.time, is_painted=shown.is_painted)
+            painted_frames += shown.is_painted
+            tell(done, total)
     return painted_frames
 
 

@@ -30,7 +30,8 @@ INFO = GeneratorInfo(
     frame_rate_hz=None,
     # 35 columns of 25 ms, one each 10 ms; pre-emphasis needs one more sample before the first.
     audio=AudioWindow(rate_hz=RATE_HZ, before_s=(SPAN / 2 + 1) / RATE_HZ, after_s=SPAN / 2 / RATE_HZ),
-    clip=ClipLimits(max_frames=64),
+    # While one call is blended and encoded the next one is painted, so calls are short.
+    clip=ClipLimits(max_frames=16),
     references=5,
     factory="redub_speech2vid.generator:load",
     trainer="redub_speech2vid.train:train",
