@@ -178,9 +178,9 @@ def tiny():
 
 
 def test_a_frame_is_the_same_in_every_batch(tiny):
-    clip = a_clip(2 * BATCH + 3)
+    clip = a_clip(BATCH + 5)
     whole = tiny.generate(clip).frames.astype(int)
-    for start, stop in ((0, 1), (BATCH - 1, BATCH + 1), (3, 20), (BATCH, len(whole))):
+    for start, stop in ((0, 1), (BATCH - 1, BATCH + 1), (3, BATCH + 4), (BATCH, len(whole))):
         part = replace(clip, frames=clip.frames[start:stop], points=clip.points[start:stop], times_s=clip.times_s[start:stop])
         assert np.abs(tiny.generate(part).frames - whole[start:stop]).max() <= 1
 
