@@ -96,8 +96,8 @@ def test_both_models_see_the_same_face(picture: Any) -> None:
     box = only_face(picture).box
     one, other = (find_landmarks(picture, box, model)[0] for model in LandmarkModel)
     off = np.linalg.norm(one - other, axis=-1) / eye_distance(one)
-    assert off.mean() < 0.08
-    assert off[36:48].mean() < 0.05
+    assert off.mean() < 0.1
+    assert off[27:48].mean() < 0.1
 
 
 def test_points_move_with_the_picture(picture: Any, model: LandmarkModel) -> None:
