@@ -35,7 +35,8 @@ class Block(nn.Module):
         self.narrow = nn.Sequential(nn.Conv2d(2 * channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.narrow(self.around(self.widen(x)))
+        added: Tensor = self.narrow(self.around(self.widen(x)))
+        return x + added
 
 
 class LandmarkNet(nn.Module):
