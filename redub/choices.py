@@ -27,3 +27,10 @@ class BlendRegion(StrEnum):
 
     LOWER = "lower"
     WHOLE = "whole"
+
+
+class LandmarkModel(StrEnum):
+    """What finds the 68 points of a face."""
+
+    DLIB = "dlib"
+    OWN = "own"

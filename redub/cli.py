@@ -28,6 +28,8 @@ from redub.cli_speak import speak
 from redub.cli_sync import HELP as SYNC_HELP
 from redub.cli_sync import sync
 from redub.cli_train import pack, train
+from redub.cli_weights import HELP as WEIGHTS_HELP
+from redub.cli_weights import weights
 from redub.config import Config
 from redub.errors import RedubError
 from redub.options import (
@@ -78,6 +80,7 @@ their metadata.
 [b]redub speak[/b]     make a talking video from photographs of a face
 [b]redub sync[/b]      tell how lips and sound of a video go together, and repair it
 [b]redub demo[/b]      see it at work on a bundled clip
+[b]redub weights[/b]   tell whose models a run uses, and whether they may be used commercially
 [b]redub doctor[/b]    tell what is installed
 """
 
@@ -290,6 +293,7 @@ app.command(help=SYNC_HELP)(sync)
 app.command()(pack)
 app.command("make-footage", help=FOOTAGE_HELP)(make_footage)
 app.command()(train)
+app.command(help=WEIGHTS_HELP)(weights)
 
 
 @app.callback(invoke_without_command=True)

@@ -15,7 +15,7 @@ from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from redub.choices import Blend, BlendRegion, Fit
+from redub.choices import Blend, BlendRegion, Fit, LandmarkModel
 from redub.errors import ConfigError
 
 
@@ -50,6 +50,8 @@ class TrackConfig:
     """A shorter track is dropped."""
     max_gap_s: float = _up_to(10, 0.5)
     """A face lost for longer starts a new track; within a shorter gap it is interpolated."""
+    landmarks: LandmarkModel = LandmarkModel.DLIB
+    """``dlib``: the published model, whose training set excludes commercial use; ``own``: redub's, free for every use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ def examine() -> list[Finding]:
         ),
         _packages(),
         _opencv(),
-        _landmarks(),
+        *_models(),
         _torch(),
         _encoders(),
         *_generators(),
@@ -91,14 +91,26 @@ def _opencv() -> Finding:
         return Finding(subject="OpenCV", found=error.message, is_good=False, hint=error.hint)
 
 
-def _landmarks() -> Finding:
-    from redub.faces.landmarks import landmark_model
+def _models() -> list[Finding]:
+    """Say of each model that a run with the default settings may use whether it is there, and what may be done with it."""
+    from redub.config import Config
+    from redub.licences import hindrances, list_parts
 
-    licence = "trained on iBUG 300-W, whose terms forbid commercial use"
-    try:
-        return Finding(subject="landmarks", found=f"{landmark_model().name}: {licence}")
-    except RedubError as error:
-        return Finding(subject="landmarks", found=error.message, is_good=False, hint=error.hint)
+    parts = list_parts(Config())
+    words = {True: "commercial use allowed", False: "no commercial use", None: "commercial use: read its terms"}
+    found = [
+        Finding(
+            subject=part.role,
+            found=f"{part.name}: {'missing, ' * part.is_missing}{words[part.is_commercial]}; {part.licence}"
+            + ("" if part.is_used else f"; only with {part.when}"),
+            is_good=not (part.is_missing and part.is_used),
+            hint="redub weights  says where it is looked for and what it is for.",
+        )
+        for part in parts
+    ]
+    names = ", ".join(dict.fromkeys(part.name for part in hindrances(parts)))
+    verdict = f"not as it is set: {names}; redub weights says what to change" if names else "nothing here is known to exclude it"
+    return [*found, Finding(subject="commercial use", found=verdict)]
 
 
 def _torch() -> Finding:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from redub import shelf
 from redub.adapting import Job
 from redub.cast import cast_speakers
+from redub.choices import LandmarkModel
 from redub.config import BlendConfig, Config
 from redub.errors import NoFaceError, PlanError, PluginError, RedubError
 from redub.faces.mouths import Mouths
@@ -116,7 +117,7 @@ def redub(
     entry = manager.check_ready(generator, blend, str(weights))
     if identity:
         check_takes_stills(entry.info)
-        identity = load_stills(identity)
+        identity = load_stills(identity, model=config.tracks.landmarks)
     check_target(_target(output, video, audio), [video, audio], force=force)
     notices: list[str] = []
     found = shelf.find_plan(video, folder, config, notices)
@@ -254,7 +255,7 @@ def render(
     info = entry.info
     notices: list[str] = []
     blending = choose_blend(info, blend, config.blend.mode, notices)
-    stills = _stills(identity, info, notices)
+    stills = _stills(identity, info, plan.landmarks, notices)
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
     plan = choose(plan, video, speaker)
@@ -340,12 +341,12 @@ def _check_words(speaker: str, device: str) -> None:
         raise RedubError(f"--device {device!r} is not a choice.", "Give auto, cpu, cuda, cuda:1 or mps.")
 
 
-def _stills(identity: Images, info: GeneratorInfo, notices: list[str]) -> tuple[Still, ...]:
+def _stills(identity: Images, info: GeneratorInfo, model: LandmarkModel, notices: list[str]) -> tuple[Still, ...]:
     """Load the stills that take the place of the video's own, and tell what belongs to them."""
     if not identity:
         return ()
     check_takes_stills(info)
-    stills = load_stills(identity)
+    stills = load_stills(identity, model=model)
     notices += [CONSENT, *remarks(stills)]
     if not info.references:
         notices.append(f"{info.name} looks at no stills of the speaker; these change nothing of what it paints.")

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from redub.choices import LandmarkModel
 from redub.errors import PlanError
 from redub.files import sha256_of
 from redub.types import CropPath, Ints, Reading, Shot, Speaking, Track, VideoFacts
@@ -67,6 +68,11 @@ class Plan:
     """What has listened: the sync network's kind and the begin of its sha256."""
     unheard: str = ""
     """Why nothing has listened, in one sentence; then the faces that look into the camera for longest speak."""
+
+    @property
+    def landmarks(self) -> LandmarkModel:
+        """What found the landmarks; whoever looks at the same faces again is to ask the same."""
+        return LandmarkModel(self.settings.get("tracks", {}).get("landmarks", LandmarkModel.DLIB))
 
     def track(self, number: int) -> Track:
         """Return the track with this id."""
@@ -278,11 +284,19 @@ def _from_table(table: dict[str, Any], arrays: dict[str, Any]) -> Plan:
         tracks=tuple(tracks),
         crops=tuple(crops),
         speaking=_speaking(table, arrays),
-        settings=dict(table["settings"]),
+        settings=_settings(table["settings"]),
         readings=_readings(table, sync, arrays),
         network=str(sync["network"]),
         unheard=str(sync["unheard"]),
     )
+
+
+def _settings(table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return settings, with what was taken for granted while it could not be chosen."""
+    settings = {name: dict(group) for name, group in table.items()}
+    if "tracks" in settings:
+        settings["tracks"]["landmarks"] = str(LandmarkModel(settings["tracks"].get("landmarks", LandmarkModel.DLIB)))
+    return settings
 
 
 def _source(table: dict[str, Any]) -> Source:

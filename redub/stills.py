@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from redub.choices import LandmarkModel
 from redub.errors import NoFaceError, PluginError, RedubError
 from redub.faces.cv import load_cv
 from redub.faces.detect import detect_faces
-from redub.faces.follow import Sight, box_from_place, look, place_from_box
+from redub.faces.follow import Sight, box_from_place, look_twice, place_from_box
 from redub.faces.landmarks import mouth_openness
 from redub.faces.photo import read_photo
 from redub.media import Frame
@@ -65,12 +66,13 @@ def listed(images: Images) -> list[Path | Still]:
     return [image if isinstance(image, Still) else Path(image) for image in named]
 
 
-def load_stills(images: Images, max_side_px: int = MAX_SIDE_PX) -> tuple[Still, ...]:
+def load_stills(images: Images, max_side_px: int = MAX_SIDE_PX, model: LandmarkModel = LandmarkModel.DLIB) -> tuple[Still, ...]:
     """Read photographs and find the largest face in each.
 
     Args:
         images: One to five JPEG or PNG files; what is loaded already stays as it is.
         max_side_px: Larger pictures are scaled down.
+        model: What finds the landmarks.
 
     Returns:
         The stills, in the same order.
@@ -81,7 +83,7 @@ def load_stills(images: Images, max_side_px: int = MAX_SIDE_PX) -> tuple[Still, 
         RedubError: There are none or too many.
         WeightError: The landmark predictor is not installed.
     """
-    return tuple(image if isinstance(image, Still) else _load(image, max_side_px) for image in listed(images))
+    return tuple(image if isinstance(image, Still) else _load(image, max_side_px, model) for image in listed(images))
 
 
 def check_takes_stills(info: GeneratorInfo) -> None:
@@ -108,10 +110,10 @@ def remarks(stills: Sequence[Still]) -> list[str]:
     return [f"{still.path.name} shows {still.faces} faces; the largest is used." for still in stills if still.faces > 1]
 
 
-def _load(path: Path, max_side_px: int) -> Still:
+def _load(path: Path, max_side_px: int, model: LandmarkModel) -> Still:
     frame = still_frame(read_photo(path, max_side_px))
     gray = frame.gray()
-    sights = next((found for found in _looks(gray) if found), None)
+    sights = next((found for found in _looks(gray, model) if found), None)
     if sights is None:
         hint = "Give a picture in which the face is upright, looks into the camera and is not small."
         raise NoFaceError(f"No face was found in {path}.", hint)
@@ -126,18 +128,17 @@ def _load(path: Path, max_side_px: int) -> Still:
     )
 
 
-def _looks(gray: Any) -> Iterator[list[Sight]]:
+def _looks(gray: Any, model: LandmarkModel) -> Iterator[list[Sight]]:
     """Look for faces in a picture: for large ones, for small ones, and for one that is all of it."""
     short, margin = min(gray.shape), round(max(gray.shape) * MARGIN)
-    yield _sights(gray, gray, 0, short * COARSE_SHARE)
-    yield _sights(gray, gray, 0, short * FINE_SHARE)
+    yield _sights(gray, gray, 0, short * COARSE_SHARE, model)
+    yield _sights(gray, gray, 0, short * FINE_SHARE, model)
     wide = load_cv().copyMakeBorder(gray, margin, margin, margin, margin, load_cv().BORDER_REPLICATE)
-    yield _sights(gray, wide, margin, short / 2)
+    yield _sights(gray, wide, margin, short / 2, model)
 
 
-def _sights(gray: Any, shown: Any, margin: int, smallest_px: float) -> list[Sight]:
+def _sights(gray: Any, shown: Any, margin: int, smallest_px: float, model: LandmarkModel) -> list[Sight]:
     """Return the faces of a picture that is shown to the detector with a margin."""
     places = [place_from_box(np.subtract(face.box, margin)) for face in detect_faces(shown, smallest_px, MIN_SCORE)]
-    # As when a video's faces are found: the second look settles what the detector's coarse steps left.
-    sights = [look(gray, look(gray, place, 1.0).place, 1.0) for place in places]
+    sights = [look_twice(gray, place, model) for place in places]
     return [sight for sight in sights if sight.spread <= MAX_SPREAD]

@@ -55,7 +55,7 @@ def speak(  # noqa: PLR0913  what a user may say of a run
         generator: A name from ``redub plugins``.
         weights: Whose, for a generator that knows one person; as for `redub.redub`.
         output: Where the result goes; by default ``IMAGE.AUDIO.mp4`` beside the first picture, or ``WEIGHTS.AUDIO.mp4`` beside the sound.
-        config: Its blend and encode settings count.
+        config: Its blend and encode settings count, and what finds landmarks.
         blend: The blending; by default as for `redub.redub`.
         max_side_px: Larger pictures are scaled down to it.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -77,7 +77,7 @@ def speak(  # noqa: PLR0913  what a user may say of a run
         raise RedubError(f"A longer side of {max_side_px} px cannot be.", f"Give {LEAST_SIDE_PX} to {MOST_SIDE_PX}.")
     check_takes_stills(entry.info)
     check_sound(audio)
-    stills = load_stills(images, max_side_px)
+    stills = load_stills(images, max_side_px, config.tracks.landmarks)
     target = Path(output) if output is not None else paths[0].with_name(f"{paths[0].stem}.{audio.stem}.mp4")
     check_target(target, [*paths, audio], force=force)
     check_can_write(target, config.encode)
@@ -85,7 +85,7 @@ def speak(  # noqa: PLR0913  what a user may say of a run
         film = Path(folder) / f"{paths[0].stem[:40]}.mkv"
         write_film(stills[0].frame, film)
         result = render(
-            _plan(film, stills[0]), film, audio, generator,
+            _plan(film, stills[0], config), film, audio, generator,
             output=target, config=config, blend=blend, identity=stills, device=device, force=force, tell=tell,
         )  # fmt: skip
     frame = stills[0].frame
@@ -152,7 +152,7 @@ def _blank_plan(film: Path, frame: Frame, rate: Fraction) -> Plan:
     )  # fmt: skip
 
 
-def _plan(film: Path, still: Still) -> Plan:
+def _plan(film: Path, still: Still, config: Config) -> Plan:
     """Describe a video of one frame: one shot, one face, which speaks."""
     with open_video(film) as reader:
         time_base, start = reader.time_base, next(iter(reader.read())).pts
@@ -174,5 +174,5 @@ def _plan(film: Path, still: Still) -> Plan:
         tracks=(track,),
         crops=(CropPath(track=1, start=0, similarities=still.similarity[None], references=(0,) * 5),),
         speaking=(Speaking(track=1, start=0, stop=1),),
-        settings={},
+        settings=config.analysis_settings(),
     )

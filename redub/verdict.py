@@ -187,7 +187,7 @@ class Judge:
             path = self._paths[track]
             row = path.similarities[frame.index - path.start]
             run.pictures.append(take_mouth(frame, row, self._model))
-            run.points.append(canonical_points(frame.gray(), row))
+            run.points.append(canonical_points(frame.gray(), row, self._plan.landmarks))
             run.times_s.append(middle)
             run.due_s = max(run.due_s + 1 / RATE_HZ, middle - 1 / RATE_HZ)
             if len(run.pictures) > WHOLE_S * RATE_HZ:

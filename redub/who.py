@@ -111,7 +111,7 @@ def _face(path: Path) -> Doubles | None:
 
 
 def _like(plan: Plan, video: Path, picture: Path) -> Plan:
-    (still,) = load_stills(picture)
+    (still,) = load_stills(picture, model=plan.landmarks)
     if not plan.tracks:
         raise NoFaceError(f"No face was found in {video.name}.", "Look at it with:  redub show PLAN")
     wanted = describe_face(still.frame, still.similarity)

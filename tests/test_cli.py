@@ -29,7 +29,7 @@ def test_help_shows_every_everyday_option_with_its_default():
 
 def test_help_names_every_command():
     text = run("--help").output
-    for command in ("analyse", "render", "show", "plugins", "demo", "doctor"):
+    for command in ("analyse", "render", "show", "plugins", "weights", "demo", "doctor"):
         assert command in text
         assert run(command, "--help").exit_code == 0
 
@@ -59,7 +59,7 @@ def test_doctor_names_torch_encoders_and_generators():
     assert "libx264" in found["encoders"]
     assert "torch" in found["packages"]
     assert "CPU" in found["torch"] or "CUDA" in found["torch"] or "MPS" in found["torch"]
-    assert "non-commercial" in found["landmarks"] or "forbid" in found["landmarks"]
+    assert "dlib's 68 points" in found["commercial use"]
 
 
 def test_module_and_script_are_the_same_program():

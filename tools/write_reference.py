@@ -45,7 +45,8 @@ def command_page() -> str:
     from redub.cli import app
 
     commands = [
-        "", "analyse", "adapt", "render", "speak", "sync", "train", "evaluate", "pack", "make-footage", "show", "plugins", "demo", "doctor",
+        "", "analyse", "adapt", "render", "speak", "sync", "train", "evaluate", "pack", "make-footage", "show", "plugins", "weights",
+        "demo", "doctor",
     ]  # fmt: skip
     lines = [
         "# The command line",

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from redub.choices import LandmarkModel
 from redub.faces.cv import load_cv
 from redub.faces.detect import HOG_FACE_PX, detect_faces, overlap
 from redub.faces.geometry import (
@@ -86,16 +87,17 @@ def box_from_place(place: Doubles) -> Doubles:
     return np.concatenate([centre - half, centre + half], axis=-1)
 
 
-def look(gray: Any, place: Doubles, anchoring: float = ANCHORING) -> Sight:
+def look(gray: Any, place: Doubles, anchoring: float = ANCHORING, model: LandmarkModel = LandmarkModel.DLIB) -> Sight:
     """See the face at a place: find its landmarks and put the place right by them.
 
     Args:
         gray: (H, W) uint8.
         place: (4,) about where the face is.
         anchoring: 1 believes the landmarks, 0 the place.
+        model: What finds the landmarks.
     """
     picture = cut_patch(gray, place, PATCH_PX)
-    points, spread = find_landmarks(picture, _patch_box(PATCH_PX))
+    points, spread = find_landmarks(picture, _patch_box(PATCH_PX), model)
     points = apply_similarity(frame_from_patch(place, PATCH_PX), points).astype(np.float32)
     seen = similarity_from_points(points)
     turn = (seen[1] - place[1] + np.pi) % (2 * np.pi) - np.pi
@@ -105,19 +107,24 @@ def look(gray: Any, place: Doubles, anchoring: float = ANCHORING) -> Sight:
     return Sight(place=settled, points=points, spread=spread, patch=patch, patch_place=place, mouth=picture[top:bottom, left:right])
 
 
-def canonical_points(gray: Any, place: Doubles) -> Doubles:
+def look_twice(gray: Any, place: Doubles, model: LandmarkModel = LandmarkModel.DLIB) -> Sight:
+    """See a face where the detector put it: its boxes come in coarse steps, and a second look from where the eyes are settles that."""
+    return look(gray, look(gray, place, 1.0, model).place, 1.0, model)
+
+
+def canonical_points(gray: Any, place: Doubles, model: LandmarkModel = LandmarkModel.DLIB) -> Doubles:
     """Find the landmarks of the face at a place: (68, 2) in the unit square of its canonical crop."""
-    return apply_similarity(invert_similarity(place), look(gray, place).points)
+    return apply_similarity(invert_similarity(place), look(gray, place, model=model).points)
 
 
-def follow(gray: Any, last: Sight) -> Sight | None:
+def follow(gray: Any, last: Sight, model: LandmarkModel = LandmarkModel.DLIB) -> Sight | None:
     """See in this frame the face that was seen in a neighbouring one; None where it cannot be followed."""
     moved = _flow(last.patch, cut_patch(gray, last.patch_place, FLOW_PX))
     if moved is None:
         return None
     placed = frame_from_patch(last.patch_place, FLOW_PX)
     step = compose_similarity(compose_similarity(placed, moved), invert_similarity(placed))
-    return look(gray, compose_similarity(step, last.place))
+    return look(gray, compose_similarity(step, last.place), model=model)
 
 
 def confirm(gray: Any, sight: Sight, min_score: float) -> bool:
@@ -127,14 +134,14 @@ def confirm(gray: Any, sight: Sight, min_score: float) -> bool:
     return any(overlap(face.box, expected) > 0.4 for face in faces)
 
 
-def find_again(gray: Any, last: Sight, min_score: float) -> Sight | None:
+def find_again(gray: Any, last: Sight, min_score: float, model: LandmarkModel = LandmarkModel.DLIB) -> Sight | None:
     """Look for a face that was lost around where it was; None where the detector sees none."""
     wide = compose_similarity(last.place, AROUND)
     faces = detect_faces(cut_square(gray, wide, AROUND_PX), HOG_FACE_PX, min_score)
     if not faces:
         return None
     frame_from_square = compose_similarity(wide, _unit_from_px(AROUND_PX))
-    return look(gray, look(gray, compose_similarity(frame_from_square, place_from_box(faces[0].box)), 1.0).place, 1.0)
+    return look_twice(gray, compose_similarity(frame_from_square, place_from_box(faces[0].box)), model)
 
 
 def cut_patch(gray: Any, place: Doubles, size_px: int) -> Any:

@@ -1,9 +1,12 @@
 """landmarks: gray picture and face box -> 68 points.
 
-dlib's regression trees (Kazemi and Sullivan 2014) answer within a millisecond and are trained on the iBUG scheme that
-the mean face and the masks use.  Their answer shakes with their box, and is rounded to whole pixels; so they are asked
-twice, with boxes that differ a little, and the answers are averaged.  That takes noise from every frame alone
-and so, unlike a filter over time, neither delays nor damps a mouth.
+Two models know the iBUG scheme that the mean face and the masks use.  dlib's regression trees (Kazemi and Sullivan 2014) answer
+within a millisecond; they were trained on pictures whose terms exclude commercial use.  redub's own network was trained on people
+who do not exist, and is free for every use.
+
+A model's answer shakes with its box, and dlib's is rounded to whole pixels; so it is asked twice, with boxes that differ a little,
+and the answers are averaged.  That takes noise from every frame alone and so, unlike a filter over time, neither delays nor
+damps a mouth.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from redub.choices import LandmarkModel
 from redub.errors import WeightError
 from redub.types import Doubles, Floats
 
@@ -32,34 +36,48 @@ NUDGES = ((-0.03, -0.02, 0.98), (0.03, 0.02, 1.02))
 """(x, y, scale) of each of the boxes, in shares of the face's side; docs/flow/2-tracks.md has gain and cost of more."""
 
 
-def find_landmarks(gray: Any, box: Sequence[float] | Doubles) -> tuple[Floats, float]:
+def find_landmarks(gray: Any, box: Sequence[float] | Doubles, model: LandmarkModel = LandmarkModel.DLIB) -> tuple[Floats, float]:
     """Find the 68 points of the face in a box.
 
     Args:
-        gray: (H, W) uint8; best with a face 100 to 250 px wide, for the answer's grain is one pixel.
+        gray: (H, W) uint8; best with a face 100 to 250 px wide, for the grain of dlib's answer is one pixel.
         box: (left, top, right, bottom) px, roughly square, as the detector would draw it; may reach out of the picture.
+        model: Which model is asked.
 
     Returns:
         Points (68, 2) float32 px, and how far the single answers lie apart: the mean distance of a point from its
         average, as a share of the distance between the eyes.  Near 0.01 on a face, several times that elsewhere.
 
     Raises:
-        WeightError: The predictor's file is not installed.
+        WeightError: The model's file is not installed.
     """
-    import dlib
-
-    predict = _predictor()
     picture = np.ascontiguousarray(gray)
     middle = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
     side = (box[2] - box[0] + box[3] - box[1]) / 2
-    answers = np.empty((len(NUDGES), 68, 2))
-    for answer, (x, y, scale) in zip(answers, NUDGES, strict=True):
-        left, top = np.rint(middle + np.array([x, y]) * side - side * scale / 2).astype(int)
-        right, bottom = np.rint(middle + np.array([x, y]) * side + side * scale / 2).astype(int)
-        answer[:] = [(point.x, point.y) for point in predict(picture, dlib.rectangle(left, top, right, bottom)).parts()]
+    middles = [middle + np.array([x, y]) * side for x, y, _ in NUDGES]
+    boxes = [np.concatenate([at - side * scale / 2, at + side * scale / 2]) for at, (_, _, scale) in zip(middles, NUDGES, strict=True)]
+    answers = _ask_own(picture, boxes) if model is LandmarkModel.OWN else _ask_dlib(picture, boxes)
     points = answers.mean(axis=0)
     apart = np.linalg.norm(answers - points, axis=-1).mean() / max(eye_distance(points), 1.0)
     return points.astype(np.float32), float(apart)
+
+
+def _ask_dlib(picture: Any, boxes: Sequence[Doubles]) -> Doubles:
+    import dlib
+
+    predict = _predictor()
+    answers = np.empty((len(boxes), 68, 2))
+    for answer, box in zip(answers, boxes, strict=True):
+        left, top, right, bottom = np.rint(box).astype(int)
+        answer[:] = [(point.x, point.y) for point in predict(picture, dlib.rectangle(left, top, right, bottom)).parts()]
+    return answers
+
+
+def _ask_own(picture: Any, boxes: Sequence[Doubles]) -> Doubles:
+    # Only here, for it loads torch.
+    from redub.faces.landmark_net import answer
+
+    return answer(picture, boxes)
 
 
 def eye_distance(points: Any) -> float:

@@ -16,6 +16,7 @@ from redub.footage.hair import grow, grows
 from redub.footage.kit import BEHIND, EYE, GUMS, LOWER_TEETH, SKIN, THROAT, UPPER_TEETH, Kit
 from redub.footage.lighting import between, cast, facing, illuminate, light_hair
 from redub.footage.mesh import Smoother, openness
+from redub.footage.outline import draw_outline
 from redub.footage.person import Person
 from redub.footage.raster import Whole, runs
 from redub.footage.scene import Camera, Light, tone_curve
@@ -96,6 +97,7 @@ class Artist:
         self.eye_tri = self.part == EYE
         self.is_mouth = np.isin(self.part, (THROAT, UPPER_TEETH, LOWER_TEETH, GUMS))
         self.filter = self._filter()
+        self.outline = draw_outline(kit)
         self.eye_side = (kit.neutral[self.corners[0], 0] < 0).astype(np.intp)
         self.eyes = [np.unique(self.corners[:, self.eye_tri & (self.eye_side == number)]) for number in range(2)]
         places = self._hold(self.shape, rotation(*held, 0), np.zeros(3, np.float32), self.share)
@@ -107,8 +109,8 @@ class Artist:
         self.across, self.down = across, down
         self.still, self.still_depth = self._draw_still(clothes, wall)
 
-    def draw(self, weights: Floats, poses: Poses, seed: int) -> Iterator[tuple[RGB, Floats]]:
-        """Yield the picture (S, S, 3) and the points (68, 2) px of each frame.
+    def draw(self, weights: Floats, poses: Poses, seed: int) -> Iterator[tuple[RGB, Floats, Floats]]:
+        """Yield the picture (S, S, 3), the points (68, 2) px and the edge of the face as it is seen (17, 2) px, of each frame.
 
         Args:
             weights: (T, E) of the expressions.
@@ -122,7 +124,7 @@ class Artist:
             for index, shape in enumerate(shapes, begin):
                 yield self._frame(shape, poses, index, chance)
 
-    def _frame(self, shape: Floats, poses: Poses, index: int, chance: np.random.Generator) -> tuple[RGB, Floats]:
+    def _frame(self, shape: Floats, poses: Poses, index: int, chance: np.random.Generator) -> tuple[RGB, Floats, Floats]:
         turn = rotation(poses.yaw[index], poses.pitch[index], poses.roll[index])
         shift = np.array([poses.across[index], poses.up[index], 0], np.float32)
         gaps = self._mouth_gap(shape)
@@ -131,8 +133,10 @@ class Artist:
         self._draw_head(canvas, depth, places, gaps)
         if self.hair is not None:
             self._draw_hair(canvas, depth, self._hold(self.hair.places, turn, shift, None))
-        points = self._to_picture(places[self.kit.landmarks])
-        return self._develop(canvas, poses.sway[index], chance), (points + poses.sway[index]).astype(np.float32)
+        picture, sway = self._develop(canvas, poses.sway[index], chance), poses.sway[index]
+        points = self._to_picture(places[self.kit.landmarks]) + sway
+        edge = self.outline.points(self._to_picture(self.outline.places(places)), turn) + sway
+        return picture, points.astype(np.float32), edge.astype(np.float32)
 
     def _hold(self, places: Floats, turn: Floats, shift: Floats, share: Floats | None) -> Floats:
         """Turn the head about the top of the neck; lower down the turn fades, so the shoulders stay where they are."""

@@ -88,17 +88,19 @@ def film(order: Order, number: int, folder: Path) -> dict[str, Any]:
     artist = Artist(kit, person, light, camera, make_wall(chance, order.size_px, light), dress(chance), facing)
     weights, poses = act(kit, person, voice.mouth, times_s, facing, camera.sway_px, chance)
     points: list[Floats] = []
+    edges: list[Floats] = []
 
     def pictures() -> Any:
-        for picture, places in artist.draw(weights, poses, int(chance.integers(2**31))):
+        for picture, places, edge in artist.draw(weights, poses, int(chance.integers(2**31))):
             points.append(places)
+            edges.append(edge)
             yield picture
 
     name = f"{number:05d}"
     rate = Fraction(order.fps)
     write_rendered(folder / f"{name}.mp4", pictures(), rate, voice.samples, SOUND_HZ, mark=MARK, note=NOTE, crf=camera.crf)
     entry = _entry(order, person, voice, name, np.stack(points))
-    _store_truth(folder / f"{name}.npz", entry, np.stack(points), weights, kit.names, voice)
+    _store_truth(folder / f"{name}.npz", entry, (np.stack(points), np.stack(edges)), weights, kit.names, voice)
     return entry
 
 
@@ -123,13 +125,15 @@ def _entry(order: Order, person: Person, voice: Voice, name: str, points: Floats
     }  # fmt: skip
 
 
-def _store_truth(path: Path, entry: dict[str, Any], points: Floats, weights: Floats, names: tuple[str, ...], voice: Voice) -> None:
-    part = Part(path)
+def _store_truth(
+    path: Path, entry: dict[str, Any], seen: tuple[Floats, Floats], weights: Floats, names: tuple[str, ...], voice: Voice
+) -> None:
+    part, (points, outline) = Part(path), seen
     try:
         with part.path.open("wb") as file:
             np.savez_compressed(
                 file,
-                points=points.astype(np.float32), openness=mouth_openness(points).astype(np.float32),
+                points=points.astype(np.float32), outline=outline, openness=mouth_openness(points).astype(np.float32),
                 weights=weights.astype(np.float16), names=np.array(names),
                 phone_starts_s=np.array([start for start, _ in voice.phones]),
                 phones=np.array([phone for _, phone in voice.phones], dtype="U8"),

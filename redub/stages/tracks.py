@@ -1,9 +1,10 @@
 """tracks: video, shots -> faces, each followed through its shot.
 
 As in section 4 of the Speech2Vid paper: dlib's HOG detector finds faces, a KLT tracker joins them and the regression
-trees of Kazemi and Sullivan (2014) find their landmarks.  The detector, by far the dearest of the three, looks at key
-frames only; a face that it finds there is also followed backwards, to the frame in which it appeared.  Landmarks are
-found on every frame and are the judge of the tracker: their answers fall apart when there is no face any more.
+trees of Kazemi and Sullivan (2014), or redub's own network, find their landmarks.  The detector, by far the dearest of
+the three, looks at key frames only; a face that it finds there is also followed backwards, to the frame in which it
+appeared.  Landmarks are found on every frame and are the judge of the tracker: their answers fall apart when there is no
+face any more.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from redub.choices import LandmarkModel
 from redub.config import TrackConfig
 from redub.faces.detect import detect_faces, overlap
-from redub.faces.follow import Sight, box_from_place, confirm, find_again, follow, look, place_from_box
+from redub.faces.follow import Sight, box_from_place, confirm, find_again, follow, look_twice, place_from_box
 from redub.faces.mouths import Mouths
 from redub.progress import Tell
 from redub.types import Doubles, Scan, Shot, Track
@@ -94,6 +96,7 @@ class _Pace:
     coarse_px: float
     fine_px: float
     buffer: int
+    model: LandmarkModel
 
 
 def find_tracks(video: VideoReader, scan: Scan, config: TrackConfig, tell: Tell, mouths: Mouths | None = None) -> tuple[Track, ...]:
@@ -143,6 +146,7 @@ def _pace(scan: Scan, config: TrackConfig) -> _Pace:
         min_face_px=min_face_px,
         coarse_px=max(min_face_px, short_px * COARSE_SHARE),
         fine_px=max(min_face_px, short_px * FINE_SHARE),
+        model=config.landmarks,
         buffer=max(min(interval, BUFFER_BYTES * reduction**2 // (facts.height * facts.width)), 1),
     )
 
@@ -177,7 +181,7 @@ def _follow_shot(grays: Iterable[Any], shot: Shot, pace: _Pace, mouths: Mouths |
             is_fine = rest == 0 and number % FINE_EVERY == 0
             for face in _new_faces(gray, index, live, pace, pace.fine_px if is_fine else pace.coarse_px):
                 keep(index, face.last)
-                _follow_back(face, past, [*live, *ended], keep)
+                _follow_back(face, past, [*live, *ended], keep, pace.model)
                 live.append(_joined(face, ended, pace))
             past.clear()
         past.append(gray)
@@ -189,9 +193,9 @@ def _follow_shot(grays: Iterable[Any], shot: Shot, pace: _Pace, mouths: Mouths |
 
 def _see(gray: Any, face: _Face, pace: _Pace) -> Sight | None:
     """Return the face in the next frame, or None where it is not seen."""
-    sight = follow(gray, face.last) if face.missed == 0 else None
+    sight = follow(gray, face.last, pace.model) if face.missed == 0 else None
     if sight is None or sight.spread > MAX_SPREAD:
-        sight = find_again(gray, face.last, pace.min_score)
+        sight = find_again(gray, face.last, pace.min_score, pace.model)
     if sight is None or sight.spread > MAX_SPREAD or _inside(sight.place, gray) < MIN_INSIDE:
         return None
     return sight
@@ -211,8 +215,7 @@ def _new_faces(gray: Any, index: int, live: Sequence[_Face], pace: _Pace, smalle
     for found in detect_faces(gray, smallest_px, pace.min_score):
         if found.box[2] - found.box[0] < pace.min_face_px or any(_meets(found.box, face.last.place) for face in live):
             continue
-        # The detector's boxes come in coarse steps; a second look from where the first found the eyes settles the place.
-        sight = look(gray, look(gray, place_from_box(found.box), 1.0).place, 1.0)
+        sight = look_twice(gray, place_from_box(found.box), pace.model)
         if sight.spread > MAX_SPREAD or _inside(sight.place, gray) < MIN_INSIDE:
             continue
         face = _Face(start=index, last=sight, confirmed=index)
@@ -221,11 +224,11 @@ def _new_faces(gray: Any, index: int, live: Sequence[_Face], pace: _Pace, smalle
     return new
 
 
-def _follow_back(face: _Face, past: deque[Any], others: Sequence[_Face], keep: Callable[[int, Sight], None]) -> None:
+def _follow_back(face: _Face, past: deque[Any], others: Sequence[_Face], keep: Callable[[int, Sight], None], model: LandmarkModel) -> None:
     """Follow a new face through the frames before it, until it is lost or meets one that is known there."""
     sight: Sight | None = face.last
     for gray in reversed(past):
-        sight = follow(gray, sight) if sight is not None else None
+        sight = follow(gray, sight, model) if sight is not None else None
         if sight is None or sight.spread > MAX_SPREAD or _inside(sight.place, gray) < MIN_INSIDE:
             return
         known = (other.place_at(face.start - 1) for other in others)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from redub.choices import LandmarkModel
 from redub.errors import WeightError
 from redub.faces import landmarks
 from redub.faces.canonical import CANONICAL_FACE
@@ -21,6 +22,13 @@ def picture(shared_clips: Path) -> Any:
     """Return one gray frame of 640 x 480 with a face of some 240 px."""
     with open_video(shared_clips / "test" / "seat_t1_1.mkv") as video:
         return next(iter(video.read())).gray()
+
+
+@pytest.fixture(params=list(LandmarkModel))
+def model(request: pytest.FixtureRequest) -> LandmarkModel:
+    """Return each of the models that can be chosen."""
+    chosen: LandmarkModel = request.param
+    return chosen
 
 
 def only_face(gray: Any, smallest_px: float = 100) -> Detection:
@@ -52,9 +60,9 @@ def test_a_missing_model_is_named_with_what_to_install(monkeypatch: pytest.Monke
     assert "pip install" in caught.value.hint
 
 
-def test_landmarks_lie_on_the_face_in_order(picture: Any) -> None:
+def test_landmarks_lie_on_the_face_in_order(picture: Any, model: LandmarkModel) -> None:
     face = only_face(picture)
-    points, spread = find_landmarks(picture, face.box)
+    points, spread = find_landmarks(picture, face.box, model)
     assert points.shape == (68, 2)
     assert spread < 0.03
     brows, eyes, nose, mouth, chin = (points[part, 1].mean() for part in (slice(17, 27), slice(36, 48), slice(30, 36), slice(48, 68), [8]))
@@ -66,21 +74,38 @@ def test_landmarks_lie_on_the_face_in_order(picture: Any) -> None:
         assert picture[y - 8 : y + 8, x - 8 : x + 8].mean() < picture[y + 45 : y + 60, x - 8 : x + 8].mean() - 20
 
 
-def test_a_mirrored_face_has_mirrored_landmarks(picture: Any) -> None:
-    points, _ = find_landmarks(picture, only_face(picture).box)
+def test_a_mirrored_face_has_mirrored_landmarks(picture: Any, model: LandmarkModel) -> None:
+    points, _ = find_landmarks(picture, only_face(picture).box, model)
     turned = picture[:, ::-1]
-    mirrored, _ = find_landmarks(turned, only_face(turned).box)
+    mirrored, _ = find_landmarks(turned, only_face(turned).box, model)
     off = np.linalg.norm(mirrored[36:42].mean(axis=0) - ([picture.shape[1] - 1, 0] + [-1, 1] * points[42:48].mean(axis=0)))
     assert off < 0.05 * eye_distance(points)
 
 
-def test_answers_fall_apart_where_there_is_no_face(picture: Any) -> None:
+def test_answers_fall_apart_where_there_is_no_face(picture: Any, model: LandmarkModel) -> None:
     left, top, right, bottom = only_face(picture).box
-    on_face = find_landmarks(picture, (left, top, right, bottom))[1]
+    on_face = find_landmarks(picture, (left, top, right, bottom), model)[1]
     beside = [
-        find_landmarks(picture, (left + x, top + y, right + x, bottom + y))[1] for x, y in ((190, 0), (-190, 0), (160, 160), (-160, -120))
+        find_landmarks(picture, (left + x, top + y, right + x, bottom + y), model)[1]
+        for x, y in ((190, 0), (-190, 0), (160, 160), (-160, -120))
     ]
     assert min(beside) > 2 * on_face
+
+
+def test_both_models_see_the_same_face(picture: Any) -> None:
+    box = only_face(picture).box
+    one, other = (find_landmarks(picture, box, model)[0] for model in LandmarkModel)
+    off = np.linalg.norm(one - other, axis=-1) / eye_distance(one)
+    assert off.mean() < 0.1
+    assert off[27:48].mean() < 0.1
+
+
+def test_points_move_with_the_picture(picture: Any, model: LandmarkModel) -> None:
+    box = np.array(only_face(picture).box)
+    points = find_landmarks(picture, box, model)[0]
+    moved = np.pad(picture, ((40, 0), (24, 0)), mode="edge")
+    shift = np.array([24, 40])
+    assert find_landmarks(moved, box + np.tile(shift, 2), model)[0] == pytest.approx(points + shift, abs=0.01)
 
 
 def test_the_average_shakes_less_than_one_answer(picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:

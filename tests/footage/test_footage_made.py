@@ -105,6 +105,7 @@ def test_video_and_truth_are_equally_long_and_marked(made, truths) -> None:
         with open_video(made / f"{number:05d}.mp4") as reader:
             frames = sum(1 for _ in reader.read())
         assert truth["points"].shape == (frames, 68, 2)
+        assert truth["outline"].shape == (frames, 17, 2)
         mark = read_mark(made / f"{number:05d}.mp4")
         assert mark is not None
         assert mark.generator == "footage"
