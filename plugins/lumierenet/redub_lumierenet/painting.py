@@ -98,7 +98,7 @@ def painting_lesson(desk: Desk, codes: Floats, vae: VAE, model: SeqPix2Pix, hear
         with desk.autocast():
             figures = enlarged(_figures(desk, vae, batch))
             painted = model.generator(figures)
-            terms = _terms(desk, model, figures, painted, true, tensor(batch.weights, desk.device), is_alone=batch.is_alone)
+            terms = _terms(desk, model, figures, painted, true, batch)
             # The discriminator's own loss reaches nobody else.
             lesson = _teach(model, figures, painted.detach(), true)
         total = torch.stack([getattr(course, name) * value for name, value in terms.items()]).sum()
@@ -134,9 +134,7 @@ def _figures(desk: Desk, vae: VAE, batch: TripletBatch) -> Tensor:
     return decoded
 
 
-def _terms(
-    desk: Desk, model: SeqPix2Pix, figures: Tensor, painted: Tensor, true: Tensor, weights: Tensor, *, is_alone: bool
-) -> dict[str, Tensor]:
+def _terms(desk: Desk, model: SeqPix2Pix, figures: Tensor, painted: Tensor, true: Tensor, batch: TripletBatch) -> dict[str, Tensor]:
     """Return what G and P descend, by the names of their weights."""
     course: SeqCourse = desk.recipe.seq
     mine, theirs = (one.unflatten(0, (-1, FRAMES)) for one in (painted, true))  # type: ignore[no-untyped-call]
@@ -145,14 +143,15 @@ def _terms(
         fixed = {name: parameter.detach() for name, parameter in model.critic.named_parameters()}
         # The game is summed over the three frames.
         terms["belief"] = FRAMES * believed(functional_call(model.critic, fixed, (_shown(figures, painted, course),)))
-    if course.features and not is_alone:
+    if course.features and not batch.is_alone:
         terms["features"] = feature_distance(desk.vgg, mine[:, -1], theirs[:, -1])
-    if model.predictor is not None and not is_alone:
+    if model.predictor is not None and not batch.is_alone:
         past = torch.cat([one[:, :-1].flatten(1, 2) for one in (mine, theirs)])
         from_painted, from_true = model.predictor(past).chunk(2)
         terms["consistent"] = RANGE * weighted_l1(from_painted.float(), theirs[:, -1])
         terms["predicted"] = RANGE * weighted_l1(from_true.float(), theirs[:, -1])
     if course.direct:
+        weights = tensor(batch.weights, desk.device)
         terms["direct"] = RANGE * weighted_l1(painted.float(), true, weights / weights.mean())
     if course.gradient:
         terms["gradient"] = RANGE * gradient_distance(painted.float(), true)
