@@ -94,7 +94,7 @@ def evaluate(samples: Samples, models: dict[str, LumiereNetGenerator], every: in
         for name, model in models.items():
             painted[f"{name}, true figures"] = model.paint_figures(samples.figures(frames))
             painted[f"{name}, sound alone"] = from_sound(model, samples, frames)
-            _follow(rows[f"{name}, sound alone"], painted[f"{name}, sound alone"], model, samples, stretch)
+        _follow(rows, painted, models, samples, stretch)
         for name, pictures in painted.items():
             for i in range(every // 2, len(frames), every):
                 rows[name].add(pictures[i], true[i], boxes[i])
@@ -113,20 +113,26 @@ def from_sound(model: LumiereNetGenerator, samples: Samples, rows: Ints, shift: 
     return model.paint_heard(heard[:, steps])
 
 
-def _follow(row: Row, painted: RGB, model: LumiereNetGenerator, samples: Samples, stretch: Stretch) -> None:
+def _follow(
+    rows: dict[str, Row], painted: dict[str, RGB], models: dict[str, LumiereNetGenerator], samples: Samples, stretch: Stretch
+) -> None:
     """Read mouths off painted frames with dlib, and compare how they open with the true ones."""
     frames = np.arange(stretch.start, stretch.stop)
     rate = float(samples.rate_hz)
     loud = np.exp(samples.heard[frames, MOST_BACK].astype(np.float64)).sum(axis=1) ** 0.5
     counts = speech_frames(loud)
     true = _openness(samples.pictures(frames), samples, frames)
-    for shift, kept in ((0, row.follows), (round(ROLLED_S * rate), row.rolled)):
-        pictures = painted if not shift else from_sound(model, samples, frames, shift)
-        found = follow(_openness(pictures, samples, frames), true, counts, rate)
-        if np.isfinite(found.following):
-            kept.append(found.following)
-            if not shift:
+    for name, model in models.items():
+        rolled = from_sound(model, samples, frames, round(ROLLED_S * rate))
+        for key, pictures in (("true figures", painted[f"{name}, true figures"]), ("sound alone", painted[f"{name}, sound alone"])):
+            row = rows[f"{name}, {key}"]
+            found = follow(_openness(pictures, samples, frames), true, counts, rate)
+            if np.isfinite(found.following):
+                row.follows.append(found.following)
                 row.spread.append(found.spread)
+        found = follow(_openness(rolled, samples, frames), true, counts, rate)
+        if np.isfinite(found.following):
+            rows[f"{name}, sound alone"].rolled.append(found.following)
 
 
 def _openness(pictures: RGB, samples: Samples, rows: Ints) -> Doubles:

@@ -20,6 +20,8 @@ ROWS_A_PIECE = 4
 """Rows that are drawn from a piece at a time, for a piece is opened as a whole."""
 LOOKED_AT, SHOWN = 24, 5
 """Held-out rows that are measured, and of those, on a sheet."""
+AVERAGED = 96
+"""Frames whose mean is the usual picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,6 +63,11 @@ class Desk:
         rows = np.array([row for row in rows if row not in first], np.int64)
         chosen: Ints = rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
         return chosen
+
+    def usual_picture(self) -> Tensor:
+        """Return the mean of frames spread over what is learnt from: (3, 256, 256) in 0..1, on the device."""
+        rows = self.samples.rows(self.samples.learnt_from)
+        return self.pictures(rows[np.unique(np.linspace(0, len(rows) - 1, AVERAGED).astype(int))]).mean(dim=0)
 
     def figures(self, rows: Ints) -> Tensor:
         """Return (K, 3, side, side) in 0..1, on the device."""

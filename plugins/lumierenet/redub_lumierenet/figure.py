@@ -101,8 +101,10 @@ def _draw(points: Doubles, row: Doubles, person: Bools, size: int) -> RGB:
     # Pixel middles are whole numbers in both sizes.
     fine = (points + 0.5) * FINE - 0.5
     fine_row = np.array([row[0] + np.log(FINE), row[1], *((row[2:] + 0.5) * FINE - 0.5)])
-    canvas = np.zeros((side, side, 3), np.float32)
-    _draw_body(canvas, cv2.resize(person.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0, fine_row)
+    body = np.zeros((size, size, 3), np.float32)
+    # Its colours are even slopes and its outline is a whole pixel's: drawn finer it would come out the same.
+    _draw_body(body, person, row)
+    canvas: Floats = np.asarray(cv2.resize(body, (side, side), interpolation=cv2.INTER_NEAREST), np.float32)
     mesh = np.concatenate([fine, apply_similarity(fine_row, _FOREHEAD)])
     _draw_face(canvas, mesh)
     small: RGB = np.rint(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)).astype(np.uint8)
@@ -117,13 +119,13 @@ def _draw_body(canvas: Floats, person: Bools, row: Doubles) -> None:
     inside = apply_similarity(invert_similarity(row), np.stack([x, y], axis=-1).astype(np.float64))
     is_head = inside[:, 1] < _NECK
     share = (inside[is_head] - _HEAD_LOW) / (_HEAD_HIGH - _HEAD_LOW)
-    canvas[y[is_head], x[is_head]] = _colours(HEAD, share)
+    _colour(canvas, y[is_head], x[is_head], HEAD, share)
     y, x, inside = y[~is_head], x[~is_head], inside[~is_head]
     if len(y):
         left, right = _edges(person)
         across = (x - left[y]) / np.maximum(right[y] - left[y], 1.0)
         down = (inside[:, 1] - _NECK) / 2.0
-        canvas[y, x] = _colours(TORSO, np.stack([across, down], axis=-1))
+        _colour(canvas, y, x, TORSO, np.stack([across, down], axis=-1))
 
 
 def _edges(person: Bools) -> tuple[Doubles, Doubles]:
@@ -148,23 +150,28 @@ def _draw_face(canvas: Floats, mesh: Doubles) -> None:
     ends = np.rint(mesh[corners] * 2**shift).astype(np.int64).clip(-(2**20), 2**20).astype(np.int32)
     for number, one in enumerate(ends, start=1):
         cv2.fillConvexPoly(label, one, number, lineType=cv2.LINE_8, shift=shift)
-    y, x = np.nonzero(label)
+    left, top = np.clip(np.floor(mesh.min(axis=0)).astype(int), 0, side)
+    right, bottom = np.clip(np.ceil(mesh.max(axis=0)).astype(int) + 1, 0, side)
+    y, x = np.nonzero(label[top:bottom, left:right])
+    y, x = y + top, x + left
     of = label[y, x] - 1
     # Within a triangle canonical places are an affine function of the picture's.
     sides = np.concatenate([mesh[corners], np.ones((len(corners), 3, 1))], axis=-1)
     sides[np.abs(np.linalg.det(sides)) < 1e-6] = np.eye(3)
-    maps = np.linalg.solve(sides, plane)[of]
-    inside = maps[:, 0] * x[:, None] + maps[:, 1] * y[:, None] + maps[:, 2]
+    maps = np.linalg.solve(sides, plane)
+    inside = maps[of, 0] * x[:, None] + maps[of, 1] * y[:, None] + maps[of, 2]
     middle = np.array([0.5, (_FACE_LOW + _FACE_HIGH) / 2])
-    canvas[y, x] = _colours(FACE, (inside - middle) / (_FACE_HIGH - _FACE_LOW) + 0.5)
+    _colour(canvas, y, x, FACE, (inside - middle) / (_FACE_HIGH - _FACE_LOW) + 0.5)
     index = np.ascontiguousarray(canvas[..., 0])
     for part, outline in ((EYES, range(36, 42)), (EYES, range(42, 48)), (LIPS, range(48, 60)), (MOUTH, range(60, 68))):
         cv2.fillPoly(index, [np.rint(mesh[outline] * 2**shift).astype(np.int32)], float(part * INDEX_STEP), shift=shift)
     canvas[..., 0] = index
 
 
-def _colours(part: int, share: Doubles) -> Doubles:
-    return np.concatenate([np.full((len(share), 1), float(part * INDEX_STEP)), np.clip(share, 0, 1) * 255], axis=-1)
+def _colour(canvas: Floats, y: Ints, x: Ints, part: int, share: Doubles) -> None:
+    """Give pixels (N,) their part and their place on it, (N, 2) in the unit square."""
+    canvas[y, x, 0] = part * INDEX_STEP
+    canvas[y, x, 1:] = np.clip(share, 0, 1) * 255
 
 
 @cache

@@ -72,9 +72,13 @@ class LumiereNetGenerator(Generator):
         self.mean, self.deviation = instructor.mean.numpy(), instructor.deviation.numpy()
         self.ear = instructor.ear.to(device)
         self.decoder = _ready(instructor.decoder, device, self.type)
+        backdrop = instructor.generator.backdrop
+        backdrop = None if backdrop is None else nn.Parameter(backdrop.detach().to(device, copy=True))
         self.generator = _ready(_fused(instructor.generator), device, self.type)
-        # The last layer decides the colours: half precision would show as bands.
+        # The last layer and the backdrop decide the colours: half precision would show as bands.
         self.generator.ups[-1].float()
+        if backdrop is not None:
+            self.generator.backdrop = backdrop
 
     @torch.inference_mode()
     def generate(self, clip: Clip) -> Painted:

@@ -25,6 +25,8 @@ UNET = (64, 128, 256, 512, 512, 512, 512, 512)
 UNET_DROPPED = 3
 CRITIC = (64, 128, 256, 512, 512, 512)
 LEAST_CHANNELS = 4
+STARKEST = 0.99
+"""A backdrop begins no nearer to black and white than this, in -1..1: from there nothing would be learnt any more."""
 
 
 def scaled(channels: int, width: float) -> int:
@@ -105,9 +107,13 @@ class Ear(nn.Module):
 
 
 class UNet(nn.Module):
-    """(B, C, S, S) -> (B, 3, S, S), all in 0..1: the generator of Pix2Pix, G of three channels and P of three for each past frame."""
+    """(B, C, S, S) -> (B, 3, S, S), all in 0..1: the generator of Pix2Pix, G of three channels and P of three for each past frame.
 
-    def __init__(self, channels: int = 3, side: int = 256, width: float = 1.0, dropout: float = 0.5) -> None:
+    With a backdrop it paints what differs from a picture that is learnt along with it: where the camera stands still, most does
+    not differ (ours).
+    """
+
+    def __init__(self, channels: int = 3, side: int = 256, width: float = 1.0, dropout: float = 0.5, *, backdrop: bool = False) -> None:
         super().__init__()
         depth = side.bit_length() - 1
         if side != 2**depth or not 4 <= depth <= len(UNET):
@@ -115,7 +121,14 @@ class UNet(nn.Module):
         sizes = [scaled(one, width) for one in UNET[:depth]]
         self.downs = nn.ModuleList(_down(sizes, channels))
         self.ups = nn.ModuleList(_up(sizes))
+        self.backdrop = nn.Parameter(torch.zeros(1, 3, side, side)) if backdrop else None
         self.dropout = dropout
+
+    def hang(self, picture: Tensor) -> None:
+        """Begin with a picture as the backdrop: (3, S, S) in 0..1."""
+        if self.backdrop is not None:
+            with torch.no_grad():
+                self.backdrop.copy_(torch.atanh((picture * 2 - 1).clamp(-STARKEST, STARKEST))[None])
 
     def forward(self, pictures: Tensor) -> Tensor:
         x, skips = pictures * 2 - 1, []
@@ -131,7 +144,7 @@ class UNet(nn.Module):
                 x = F.dropout(x, self.dropout, self.training)
             if i < last:
                 x = torch.cat([x, skips[-i - 2]], dim=1)
-        painted: Tensor = torch.tanh(x) * 0.5 + 0.5
+        painted: Tensor = torch.tanh(x if self.backdrop is None else x + self.backdrop) * 0.5 + 0.5
         return painted
 
 

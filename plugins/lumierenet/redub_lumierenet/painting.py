@@ -34,11 +34,17 @@ class SeqPix2Pix(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         course = recipe.seq
-        self.generator = UNet(3, SIDE, course.width, course.dropout)
+        self.generator = UNet(3, SIDE, course.width, course.dropout, backdrop=course.backdrop)
         predicts = course.consistent or course.predicted
-        self.predictor = UNet(3 * MEMORY, SIDE, course.predictor_width, course.dropout) if predicts else None
+        self.predictor = UNet(3 * MEMORY, SIDE, course.predictor_width, course.dropout, backdrop=course.backdrop) if predicts else None
         self.critic = Critic(6 if course.conditional else 3, SIDE, course.critic_width) if course.belief else None
         start_as_pix2pix(self)
+
+    def hang(self, picture: Tensor) -> None:
+        """Begin with a picture (3, 256, 256) behind all that is painted."""
+        for painter in (self.generator, self.predictor):
+            if painter is not None:
+                painter.hang(picture)
 
     def paint(self, figures: Tensor) -> Tensor:
         """(B, 3, s, s) in 0..1 -> (B, 3, 256, 256)."""
@@ -58,6 +64,8 @@ class TripletBatch:
     """(3 B, 128)."""
     weights: Floats
     """(3 B, 1, 256, 256)."""
+    is_alone: bool = False
+    """These are frames of anywhere."""
 
 
 def painting_lesson(desk: Desk, codes: Floats, vae: VAE, model: SeqPix2Pix, heard: Floats | None) -> Lesson[TripletBatch]:
@@ -75,12 +83,14 @@ def painting_lesson(desk: Desk, codes: Floats, vae: VAE, model: SeqPix2Pix, hear
 
     def draw(step: int) -> TripletBatch:
         random = desk.random("seq", step)
-        last = desk.draw(random, choices, course.batch, apiece=1)
-        rows = (last[:, None] + np.arange(-MEMORY, 1)).ravel()
+        is_alone = bool(course.alone) and random.uniform() < course.alone
+        last = desk.draw(random, choices, course.batch * FRAMES if is_alone else course.batch, apiece=1)
+        rows = last if is_alone else (last[:, None] + np.arange(-MEMORY, 1)).ravel()
         is_coded = random.uniform() < course.reconstructed
         return TripletBatch(
             pictures=samples.pictures(rows), figures=None if is_coded else samples.figures(rows),
             codes=codes[rows] if is_coded else None, weights=mouth_weights(samples.points[rows], SIDE, course.mouth),
+            is_alone=is_alone,
         )  # fmt: skip
 
     def loss(batch: TripletBatch) -> dict[str, Tensor]:
@@ -88,7 +98,7 @@ def painting_lesson(desk: Desk, codes: Floats, vae: VAE, model: SeqPix2Pix, hear
         with desk.autocast():
             figures = enlarged(_figures(desk, vae, batch))
             painted = model.generator(figures)
-            terms = _terms(desk, model, figures, painted, true, tensor(batch.weights, desk.device))
+            terms = _terms(desk, model, figures, painted, true, batch)
             # The discriminator's own loss reaches nobody else.
             lesson = _teach(model, figures, painted.detach(), true)
         total = torch.stack([getattr(course, name) * value for name, value in terms.items()]).sum()
@@ -124,7 +134,7 @@ def _figures(desk: Desk, vae: VAE, batch: TripletBatch) -> Tensor:
     return decoded
 
 
-def _terms(desk: Desk, model: SeqPix2Pix, figures: Tensor, painted: Tensor, true: Tensor, weights: Tensor) -> dict[str, Tensor]:
+def _terms(desk: Desk, model: SeqPix2Pix, figures: Tensor, painted: Tensor, true: Tensor, batch: TripletBatch) -> dict[str, Tensor]:
     """Return what G and P descend, by the names of their weights."""
     course: SeqCourse = desk.recipe.seq
     mine, theirs = (one.unflatten(0, (-1, FRAMES)) for one in (painted, true))  # type: ignore[no-untyped-call]
@@ -133,14 +143,15 @@ def _terms(desk: Desk, model: SeqPix2Pix, figures: Tensor, painted: Tensor, true
         fixed = {name: parameter.detach() for name, parameter in model.critic.named_parameters()}
         # The game is summed over the three frames.
         terms["belief"] = FRAMES * believed(functional_call(model.critic, fixed, (_shown(figures, painted, course),)))
-    if course.features:
+    if course.features and not batch.is_alone:
         terms["features"] = feature_distance(desk.vgg, mine[:, -1], theirs[:, -1])
-    if model.predictor is not None:
+    if model.predictor is not None and not batch.is_alone:
         past = torch.cat([one[:, :-1].flatten(1, 2) for one in (mine, theirs)])
         from_painted, from_true = model.predictor(past).chunk(2)
         terms["consistent"] = RANGE * weighted_l1(from_painted.float(), theirs[:, -1])
         terms["predicted"] = RANGE * weighted_l1(from_true.float(), theirs[:, -1])
     if course.direct:
+        weights = tensor(batch.weights, desk.device)
         terms["direct"] = RANGE * weighted_l1(painted.float(), true, weights / weights.mean())
     if course.gradient:
         terms["gradient"] = RANGE * gradient_distance(painted.float(), true)

@@ -95,6 +95,11 @@ class SeqCourse(Course):
     """In three layers of the U-Nets, as Pix2Pix has it."""
     every: int = between(1, 10_000, 1)
     """One frame in so many is a target."""
+    alone: float = between(0, 1, 0.5)
+    """How often a batch is as many frames of anywhere in the place of triplets, and compared directly alone: neighbours look alike
+    and teach G little for their time."""
+    backdrop: bool = True
+    """Whether G and P paint what differs from a picture that is learnt along with them, and begins as the mean of the footage."""
     conditional: bool = True
     """Whether the discriminator sees figure and picture together; the equations show it pictures alone."""
     belief: float = between(0, 1000, 0.3)
@@ -151,7 +156,7 @@ PAPER = Recipe(
     ),
     seq=SeqCourse(
         steps=200_000, rate=2e-4, momentum=0.5, memory=0.999, decay=0.0, schedule="fixed", look_every=2000,
-        batch=1, width=1.0, predictor_width=1.0, critic_width=1.0, dropout=0.5, every=30, conditional=False,
+        batch=1, width=1.0, predictor_width=1.0, critic_width=1.0, dropout=0.5, every=30, alone=0.0, backdrop=False, conditional=False,
         belief=1.0, features=0.05, consistent=10.0, predicted=10.0, direct=0.0, gradient=0.0, mouth=1.0, reconstructed=0.0,
     ),
 )  # fmt: skip

@@ -103,6 +103,7 @@ class _Training:
         self.vae = VAE(recipe.figure.side, recipe.vae.width).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ear = Ear(recipe.ear.cells, recipe.ear.dropout).to(device)
         self.seq = SeqPix2Pix(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.seq.hang(self.desk.usual_picture())
 
     def run(self, stage: StageName) -> None:
         """Learn a stage, or take over what is there of it."""

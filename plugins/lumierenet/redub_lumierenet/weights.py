@@ -68,7 +68,7 @@ def read_instructor(path: Path) -> Instructor:
             raise ValueError(f"its format is {metadata['format']}")
         ear = Ear(int(metadata["cells"]))
         decoder = Decoder(int(metadata["side"]), float(metadata["vae_width"]))
-        generator = UNet(3, SIDE, float(metadata["width"]), 0.0)
+        generator = UNet(3, SIDE, float(metadata["width"]), 0.0, backdrop="generator.backdrop" in tensors)
         for name, network in (("ear", ear), ("decoder", decoder), ("generator", generator)):
             _fill(network, {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")})
         rate = Fraction(metadata["frame_rate"])

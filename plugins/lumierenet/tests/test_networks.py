@@ -102,6 +102,16 @@ def test_the_unet_drops_out_in_three_layers_while_it_learns_and_paints_within_0_
     assert 0 <= float(painted.min()) <= float(painted.max()) <= 1
 
 
+def test_a_backdrop_is_what_is_painted_before_anything_is_learnt():
+    network, picture = UNet(side=16, width=1 / 16, backdrop=True).eval(), torch.rand(3, 16, 16) * 0.98 + 0.01
+    network.hang(picture)
+    with torch.no_grad():
+        for parameter in network.ups[-1].parameters():
+            parameter.zero_()
+        assert torch.allclose(network(torch.rand(2, 3, 16, 16)), picture.expand(2, 3, 16, 16), atol=1e-5)
+    assert UNet(side=16, width=1 / 16).backdrop is None
+
+
 def test_the_discriminator_looks_at_the_whole_picture():
     torch.manual_seed(0)
     critic = Critic(width=1 / 16).eval()

@@ -343,6 +343,24 @@ def test_every_recipe_takes_a_step(request_for, recipe):
     }[recipe]  # fmt: skip
 
 
+@pytest.mark.parametrize(("alone", "has_sequences"), [("0", True), ("1", False)])
+def test_frames_of_anywhere_are_no_sequence(request_for, alone, has_sequences):
+    request = request_for(settings={"seq.alone": alone})
+    trainer.train(request)
+    terms = set(journal(request, "seq")[0]["values"])
+    assert {"direct", "belief", "critic"} <= terms
+    assert ("predicted" in terms, "consistent" in terms) == (has_sequences, has_sequences)
+
+
+def test_painting_begins_with_the_usual_picture(request_for, pieces):
+    request = request_for(settings={"seq.steps": "1", "seq.rate": "0", "seq.average": "0"})
+    trainer.train(request)
+    tensors, _ = read_tensors(request.output)
+    usual = np.concatenate([piece.crops for piece in pieces[:2]]).mean(axis=0) / 255
+    hung = torch.tanh(tensors["generator.backdrop"][0].float()).permute(1, 2, 0).numpy() * 0.5 + 0.5
+    assert np.abs(hung - usual).mean() < 0.01
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
