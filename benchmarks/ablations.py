@@ -29,11 +29,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from redub_speech2vid.canvas import PLAIN
 from redub_speech2vid.codes import Basis, mouth_shapes
 from redub_speech2vid.desk import as_picture
 from redub_speech2vid.lessons import Painter, Teacher
 from redub_speech2vid.model import INPUT_PX, Sharpener
-from redub_speech2vid.pictures import as_floats, inner, join
+from redub_speech2vid.pictures import as_floats, join
 from redub_speech2vid.plugin import INFO
 from redub_speech2vid.weights import SHARPENER, TEACHER, network_from
 from torch import Tensor
@@ -119,7 +120,7 @@ def paint(weights: Path, sharpener: Sharpener | None, pieces: Iterable[Piece]) -
             identity = painter.identify(join(as_floats(torch.from_numpy(piece.crops[stills]))[None]))
             painted: Tensor = painter(codes, identity.expand(len(codes)))
             painted = sharpener(painted) if sharpener is not None else painted
-        true = inner(as_floats(torch.from_numpy(piece.crops[middle:])))
+        true = PLAIN.cut(as_floats(torch.from_numpy(piece.crops[middle:])))
         yield np.stack([as_picture(one) for one in painted]), np.stack([as_picture(one) for one in true]), piece, slice(middle, None)
 
 

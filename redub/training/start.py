@@ -157,7 +157,8 @@ def find_trainer(name: str) -> tuple[Callable[[TrainRequest], None], int, Region
     module, _, function = entry.info.trainer.partition(":")
     with _blame(name):
         trainer = getattr(importlib.import_module(module), function)
-    return trainer, next(iter(entry.info.modes.values())).input_px, entry.info.region
+    # One pack serves all of its networks: the smaller ones learn from crops that are averaged down.
+    return trainer, max(mode.input_px for mode in entry.info.modes.values()), entry.info.region
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import numpy as np
 from redub.errors import RedubError
 from redub.plugin import Piece
 from redub.training.pack import is_pack, read_pack
+from redub.types import RGB
 
 TAIL_SHARE, TAIL_LEAST_FRAMES, TAIL_GAP_FRAMES = 0.15, 200, 8
 """Where nothing is marked as held out, this share at the end of a piece is, if the piece is so long; the frames between
@@ -113,3 +114,18 @@ def _part(piece: Piece, start: int, stop: int, name: str, *, is_held_out: bool) 
         piece, name=name, is_held_out=is_held_out, crops=piece.crops[start:stop], points=piece.points[start:stop], times_s=times_s,
         first_frame=piece.first_frame + start,
     )  # fmt: skip
+
+
+def reduced(crops: RGB, size_px: int) -> RGB:
+    """Return crops at another size, averaged: (T, S, S, 3) -> (T, size_px, size_px, 3).
+
+    Raises:
+        RedubError: S is not a multiple of it.
+    """
+    factor, rest = divmod(crops.shape[1], size_px)
+    if rest or not factor or crops.shape[1] != crops.shape[2]:
+        raise RedubError(f"The faces of this pack are {crops.shape[1]} px wide.", f"Make it with  redub pack --size {size_px}")
+    if factor == 1:
+        return crops
+    parts = crops.reshape(len(crops), size_px, factor, size_px, factor, 3)
+    return np.rint(parts.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)

@@ -97,7 +97,8 @@ LIARS = {
         "leaves_its_input_alone",
     ),
     "remembers the last call": ({"body": "self.offset += 1"}, "repeats_itself"),
-    "rolls its own dice": ({"change": ("default_rng(context.seed)", "default_rng()")}, "repeats_itself"),
+    # Real dice would now and then show the same twice.
+    "rolls its own dice": ({"change": ("self.random.integers(0, 9)", "Grey.rolls = getattr(Grey, 'rolls', 0) + 1")}, "repeats_itself"),
     "is deaf": ({"body": "frames[:] = 99"}, "listens"),
     "normalises by the whole clip": ({"change": (LISTEN, LISTEN + " / np.abs(clip.speech).mean()")}, "keeps_to_its_window"),
     "hears more than it declares": ({"change": ("window.after_s) * rate", "window.after_s + 0.05) * rate")}, "keeps_to_its_window"),

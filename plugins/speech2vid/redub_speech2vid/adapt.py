@@ -25,16 +25,20 @@ from redub.speech.features import speech_windows
 from redub.training.checkpoint import read_tensors, write_tensors
 from redub.training.course import autocast
 from redub_speech2vid.attune import Head, attune
+from redub_speech2vid.canvas import PLAIN, Canvas, context_canvas
 from redub_speech2vid.codes import COMPONENTS, Basis, mouth_shapes
 from redub_speech2vid.draws import evenly_shares
-from redub_speech2vid.lessons import Painter, Teacher
+from redub_speech2vid.incontext import InContext
+from redub_speech2vid.lessons import Network, Painter, Teacher
 from redub_speech2vid.losses import focus_map, gradient_loss, image_loss
-from redub_speech2vid.model import OUTPUT_PX, STILLS, Identity, Speech2Vid
+from redub_speech2vid.model import STILLS, Identity
 from redub_speech2vid.register import registered
 from redub_speech2vid.voices import room_windows
 from redub_speech2vid.weights import TEACHER, network_from
 
 STEPS, BATCH = 300, 12
+CONTEXT_STEPS, CONTEXT_BATCH = 240, 8
+"""In context, whose pictures are four times as large; the frame tells it much of what else had to be learnt."""
 RATE, WARM_UP = 4e-4, 10
 CODE_NOISE = 0.03
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -63,7 +67,8 @@ def adapt(request: AdaptRequest) -> Adapted:
     if sum(len(piece.crops) for piece in learnt_from) < LEAST_FRAMES or not held_out or seconds < LEAST_S:
         return Adapted(before=0.0, after=0.0, remark="There is too little footage of this person to learn from.")
     network = network_from(tensors, metadata).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    footage = _prepare(request.pieces, Basis(vectors=teaching["basis"].numpy(), scale=float(teaching["scale"])), device)
+    canvas = context_canvas(network.decoder.rows) if isinstance(network, InContext) else PLAIN
+    footage = _prepare(request.pieces, Basis(vectors=teaching["basis"].numpy(), scale=float(teaching["scale"])), device, canvas)
     teacher = Teacher()
     teacher.load_state_dict({name: teaching[name] for name in ("fc.weight", "fc.bias")})
     painter = Painter(network, teacher.to(device))
@@ -81,7 +86,7 @@ class _Footage:
     """A person's frames, ready to learn from."""
 
     crops: Tensor
-    """(T, 3, 112, 112) uint8."""
+    """(T, 3, S, S) uint8."""
     codes: Tensor
     """(T, COMPONENTS)."""
     windows: Tensor
@@ -91,24 +96,26 @@ class _Footage:
     """Rows to learn from."""
     held: np.ndarray
     device: str
+    canvas: Canvas
 
     def stills(self, random: np.random.Generator | None) -> Tensor:
-        """Return five stills of what is learnt from, of a random half of it or of all: (1, 15, 112, 112)."""
+        """Return five stills of what is learnt from, of a random half of it or of all: (1, 15, S, S)."""
         pool = self.learn if random is None else random.choice(self.learn, max(STILLS, len(self.learn) // 2), replace=False)
         ranked = pool[np.argsort(self.openness[pool], kind="stable")]
         chosen = ranked[np.rint(np.array(SHARES) * (len(ranked) - 1)).astype(int)]
         return self.pictures(chosen).flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
 
     def pictures(self, rows: np.ndarray) -> Tensor:
-        """(B, 3, 112, 112) in 0..1."""
+        """(B, 3, S, S) in 0..1."""
         return self.crops[torch.from_numpy(rows)].to(self.device).float() / 255
 
-    def targets(self, rows: np.ndarray) -> Tensor:
-        """(B, 3, 109, 109)."""
-        return self.pictures(rows)[:, :, 1 : 1 + OUTPUT_PX, 1 : 1 + OUTPUT_PX].contiguous(memory_format=torch.channels_last)
+    def place(self, painted: Tensor, whole: Tensor) -> Tensor:
+        """Return the true pictures of what was painted, where no frame told the place of the face, moved to where it was put."""
+        true = self.canvas.cut(whole)
+        return true if self.canvas.has_context else registered(painted, true)
 
 
-def _prepare(pieces: Sequence[Piece], basis: Basis, device: str) -> _Footage:
+def _prepare(pieces: Sequence[Piece], basis: Basis, device: str, canvas: Canvas) -> _Footage:
     """Join the pieces; the resting face and the reach of the mouth are those of all of them."""
     points = np.concatenate([piece.points for piece in pieces])
     held = np.concatenate([np.full(len(piece.crops), piece.is_held_out) for piece in pieces])
@@ -118,6 +125,7 @@ def _prepare(pieces: Sequence[Piece], basis: Basis, device: str) -> _Footage:
         codes=torch.from_numpy(basis.encode(mouth_shapes(points))).to(device),
         windows=torch.from_numpy(np.concatenate(windows))[:, None].to(device),
         openness=mouth_openness(points), learn=np.flatnonzero(~held), held=np.flatnonzero(held), device=device,
+        canvas=canvas,
     )  # fmt: skip
 
 
@@ -125,46 +133,48 @@ def _learn(painter: Painter, footage: _Footage, request: AdaptRequest) -> int:
     """Teach the decoder this face; return the steps that were taken."""
     random = np.random.default_rng(request.seed)
     noise = torch.Generator().manual_seed(request.seed)
+    steps, batch = (CONTEXT_STEPS, CONTEXT_BATCH) if footage.canvas.has_context else (STEPS, BATCH)
     learnt = list(painter.decoder.parameters())
     painter.requires_grad_(False)
     painter.decoder.requires_grad_(True)
     optimiser = torch.optim.AdamW(learnt, RATE, betas=(0.9, 0.99), weight_decay=1e-4)
-    weight, began = focus_map().to(footage.device), time.monotonic()
+    weight, began = focus_map(footage.canvas).to(footage.device), time.monotonic()
     shares = evenly_shares(footage.openness[footage.learn], EVENLY)
-    for step in range(STEPS):
+    for step in range(steps):
         if request.limit_s is not None and time.monotonic() - began > request.limit_s:
             return step
-        rate = RATE * min(1.0, (step + 1) / WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * step / STEPS))
+        rate = RATE * min(1.0, (step + 1) / WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * step / steps))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        rows = random.choice(footage.learn, BATCH, p=shares)
+        rows = random.choice(footage.learn, batch, p=shares)
         codes = footage.codes[torch.from_numpy(rows)]
         codes = codes + CODE_NOISE * torch.randn(codes.shape, generator=noise).to(footage.device)
-        true = footage.targets(rows)
+        whole = footage.pictures(rows)
         with autocast(footage.device, "auto"):
-            painted = painter(codes, painter.identify(footage.stills(random)).repeat(len(rows))).float()
-        true = registered(painted, true)
+            painted = painter(codes, painter.scene(painter.identify(footage.stills(random)).repeat(len(rows)), whole)).float()
+        true = footage.place(painted, whole)
         loss = image_loss(painted, true, weight) + gradient_loss(painted, true, weight)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        request.tell("adapt", step + 1, STEPS)
-    return STEPS
+        request.tell("adapt", step + 1, steps)
+    return steps
 
 
 def _error(painter: Painter, footage: _Footage) -> float:
     """Return the loss over what is held out."""
-    weight, errors = focus_map().to(footage.device), []
+    weight, errors = focus_map(footage.canvas).to(footage.device), []
     with torch.inference_mode(), autocast(footage.device, "auto"):
         identity: Identity = painter.identify(footage.stills(None))
         for rows in np.array_split(footage.held, -(-len(footage.held) // 16)):
-            painted = painter(footage.codes[torch.from_numpy(rows)], identity.expand(len(rows))).float()
-            true = registered(painted, footage.targets(rows))
+            whole = footage.pictures(rows)
+            painted = painter(footage.codes[torch.from_numpy(rows)], painter.scene(identity.expand(len(rows)), whole)).float()
+            true = footage.place(painted, whole)
             errors += [float(image_loss(painted, true, weight) + gradient_loss(painted, true, weight))] * len(rows)
     return float(np.mean(errors))
 
 
-def _tuned_ear(network: Speech2Vid, teaching: dict[str, Tensor], footage: _Footage) -> dict[str, Tensor]:
+def _tuned_ear(network: Network, teaching: dict[str, Tensor], footage: _Footage) -> dict[str, Tensor]:
     """Return the layer that ends the audio encoder, fitted to this person."""
     gain = teaching.get("gain", torch.ones(COMPONENTS))
     head = Head(weight=gain[:, None] * teaching["head.weight"][:COMPONENTS], bias=gain * teaching["head.bias"][:COMPONENTS])

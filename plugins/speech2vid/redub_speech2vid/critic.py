@@ -14,21 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from redub_speech2vid.canvas import PLAIN, Canvas
 from redub_speech2vid.codes import COMPONENTS
 
 TOP, BOTTOM, LEFT, RIGHT = 44, 92, 22, 86
-"""Rows and columns of the painted picture that are looked at: the mouth and what moves around it."""
+"""Rows and columns of a picture of 109 px that are looked at: the mouth and what moves around it."""
 FAR = 0.8
 """Shapes that differ less, summed over the first three components, may be taken for each other."""
 SHAPE_WEIGHT = 0.5
 
 
 class Critic(nn.Module):
-    """(B, 3, 109, 109) in 0..1 and (B, COMPONENTS) -> scores; 1 is a photograph, -1 is not."""
+    """(B, 3, H, W) in 0..1, as a canvas has it, and (B, COMPONENTS) -> scores; 1 is a photograph, -1 is not."""
 
-    def __init__(self) -> None:
+    def __init__(self, canvas: Canvas = PLAIN) -> None:
         super().__init__()
-        channels = (3, 32, 64, 96)
+        # At twice the size one more layer comes first, which looks at what only that size shows.
+        factor = canvas.input_px // PLAIN.input_px
+        channels = (3, 32, 64, 96) if factor == 1 else (3, 24, 32, 64, 96)
+        self.rows = slice(*((edge + PLAIN.top) * factor - canvas.top for edge in (TOP, BOTTOM)))
+        self.columns = slice(*((edge + PLAIN.left) * factor - canvas.left for edge in (LEFT, RIGHT)))
         self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in itertools.pairwise(channels)])
         self.last = nn.Conv2d(channels[-1], 128, 3, padding=1)
         self.parts = nn.Conv2d(128, 1, 3, padding=1)
@@ -37,9 +42,9 @@ class Critic(nn.Module):
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
         """Return what each layer makes of the mouths."""
-        x, found = pictures[:, :, TOP:BOTTOM, LEFT:RIGHT] * 4 - 2, []
+        x, found = pictures[:, :, self.rows, self.columns] * 4 - 2, []
         for convolution in (*self.convolutions, self.last):
-            x = F.leaky_relu(convolution(x), 0.2)  # 24 x 32, 12 x 16, 6 x 8, 6 x 8 px
+            x = F.leaky_relu(convolution(x), 0.2)  # (48 x 64,) 24 x 32, 12 x 16, 6 x 8, 6 x 8 px
             found.append(x)
         return found
 
@@ -60,7 +65,7 @@ class Critic(nn.Module):
 
 
 def critic_loss(critic: Critic, painted: Tensor, true: Tensor, codes: Tensor) -> Tensor:
-    """Return what the critic is to learn from: (B, 3, 109, 109), (B, 3, 109, 109), (B, COMPONENTS) -> scalar.
+    """Return what the critic is to learn from: (B, 3, H, W), (B, 3, H, W), (B, COMPONENTS) -> scalar.
 
     Photographs that are said to have the shape of another one are to be refused as well: else the critic need not look at shapes.
     """

@@ -13,8 +13,9 @@ from torch import Tensor
 from redub.training.course import autocast, chance
 from redub.training.journal import as_sheet
 from redub.types import RGB, Ints
+from redub_speech2vid.canvas import PLAIN, Canvas
 from redub_speech2vid.draws import Drawer
-from redub_speech2vid.pictures import Mouths, PictureBatch, as_floats, gather, inner, join
+from redub_speech2vid.pictures import Mouths, PictureBatch, as_floats, gather, join
 from redub_speech2vid.recipe import PictureCourse, Recipe
 from redub_speech2vid.samples import Samples, Stretch
 
@@ -33,6 +34,7 @@ class Desk:
     drawer: Drawer
     device: str
     seed: int
+    canvas: Canvas = PLAIN
 
     def random(self, stage: str, step: int) -> np.random.Generator:
         """Return the chance of one step, always the same."""
@@ -57,9 +59,11 @@ class Shown:
 
     rows: Ints
     stills: Tensor
-    """(1, 15, 112, 112) on the device."""
+    """(1, 15, S, S) on the device."""
+    whole: Tensor
+    """(T, 3, S, S) on the device: the true crops."""
     true: Tensor
-    """(T, 3, 109, 109) on the device."""
+    """(T, 3, height, width): what is painted of them."""
 
 
 def held_out(desk: Desk) -> list[Shown]:
@@ -79,8 +83,8 @@ def show(desk: Desk, one: Stretch) -> Shown:
     rows = far if len(far) else behind[-1:]
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), ROWS_EACH)).astype(int))]
     pictures = as_floats(torch.from_numpy(desk.samples.crops[stills]).to(desk.device))
-    true = inner(as_floats(torch.from_numpy(desk.samples.crops[rows]).to(desk.device)))
-    return Shown(rows=rows, stills=join(pictures[None]), true=true)
+    whole = as_floats(torch.from_numpy(desk.samples.crops[rows]).to(desk.device))
+    return Shown(rows=rows, stills=join(pictures[None]), whole=whole, true=desk.canvas.cut(whole))
 
 
 def sheet(desk: Desk, shown: list[Shown], painted: list[Tensor]) -> RGB | None:

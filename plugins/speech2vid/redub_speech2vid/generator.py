@@ -1,6 +1,7 @@
 """generator: a load context -> a generator; imported only when it is used.
 
-It looks at the speech and at the stills, and at nothing else: not at the frames that it paints over.
+For blending it looks at the speech and at the stills, and at nothing else: not at the frames that it paints over.  In context
+(`Blend.NETWORK`) it looks at those frames too, but at none of what `redub_speech2vid.hidden` hides.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from redub.errors import PluginError
 from redub.plugin import Clip, Generator, LoadContext, Painted, check_clip, choose_device
 from redub.speech.features import speech_windows
 from redub.training.checkpoint import read_tensors
-from redub.types import RGB
+from redub.types import RGB, Blend
+from redub_speech2vid.hidden import fade, hide
+from redub_speech2vid.incontext import CONTEXT_PX, Build, InContext, painted_rows
 from redub_speech2vid.model import Identity, Sharpener, Speech2Vid
 from redub_speech2vid.plugin import INFO
 from redub_speech2vid.weights import SHARPENER, network_from
 
-Network = TypeVar("Network", bound=nn.Module)
+Network = Speech2Vid | InContext
+Any_ = TypeVar("Any_", bound=nn.Module)
 
 BATCH = 8
 """Frames go through the network so many at a time, the last ones filled up: other numbers may take other ways through the
@@ -32,6 +36,8 @@ floating-point units, and a frame must not depend on where its video was cut."""
 SPEAKERS = 4
 """So many speakers are remembered."""
 TINY, CONTRAST = 1 / 16, 100.0
+ROWS = 34
+"""Of 54 rows of maps, those that a network without weights is painted from."""
 
 
 def load(context: LoadContext) -> Generator:
@@ -43,7 +49,7 @@ def load(context: LoadContext) -> Generator:
     """
     device = choose_device(context.device)
     if context.weights is None:
-        return Speech2VidGenerator(_tiny(context.seed), None, device, context)
+        return Speech2VidGenerator(_tiny(context.seed, context.mode), None, device, context)
     if not context.weights:
         said = f"The generator {INFO.name} has no trained weights yet, for {context.mode} or anything else."
         raise PluginError(said, "Use another one:  redub plugins")
@@ -53,17 +59,21 @@ def load(context: LoadContext) -> Generator:
     sharpener = None
     if metadata.get("sharpen") == "1":
         sharpener = _sharpener({name.removeprefix(SHARPENER): tensor for name, tensor in tensors.items() if name.startswith(SHARPENER)})
-    return Speech2VidGenerator(network_from(tensors, metadata), sharpener, device, context)
+    network = network_from(tensors, metadata)
+    if isinstance(network, InContext) is not (context.mode is Blend.NETWORK):
+        raise PluginError(f"These weights do not paint for {context.mode} blending.", "Choose the other one with --blend.")
+    return Speech2VidGenerator(network, sharpener, device, context)
 
 
-def _tiny(seed: int) -> Speech2Vid:
+def _tiny(seed: int, mode: Blend) -> Network:
+    build = Build(width=TINY, context=TINY, fine=TINY, rows=ROWS, shape="slim")
     # What others draw does not depend on whether a generator was loaded before.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Speech2Vid(width=TINY)
+        network: Network = InContext(build) if mode is Blend.NETWORK else Speech2Vid(width=TINY)
     with torch.no_grad():
         # Untrained it paints an even gray, in which no fault would be seen.
-        network.decoder.conv5_3.weight *= CONTRAST
+        network.decoder.conv5_3.weight.mul_(CONTRAST)
     return network
 
 
@@ -89,27 +99,42 @@ def _sharpener(tensors: dict[str, Tensor]) -> Sharpener:
 class Speech2VidGenerator(Generator):
     """Paints a talking face from speech and five stills."""
 
-    def __init__(self, network: Speech2Vid, sharpener: Sharpener | None, device: str, context: LoadContext) -> None:
+    def __init__(self, network: Network, sharpener: Sharpener | None, device: str, context: LoadContext) -> None:
         self.device, self.mode = device, INFO.modes[context.mode]
+        self.sees_frames = isinstance(network, InContext)
         self.type = torch.bfloat16 if has_bfloat16(device) else torch.float32
         self.network = _ready(_fused(network.eval()), device, self.type)
         # The last layer decides the colours: half precision would show as bands.
         self.network.decoder.conv5_3.float()
         self.sharpener = _ready(sharpener.eval(), device, self.type) if sharpener is not None else None
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
+        self.top = CONTEXT_PX - painted_rows(network.decoder.rows) if isinstance(network, InContext) else 0
 
     @torch.inference_mode()
     def generate(self, clip: Clip) -> Painted:
         check_clip(clip, INFO, self.mode)
         identity = self._identity(clip.references)
         windows = torch.from_numpy(speech_windows(clip.speech, clip.times_s))[:, None]
-        filled = torch.cat([windows, windows[-1:].expand(-len(windows) % BATCH, -1, -1, -1)])
-        pictures = [self._paint(filled[start : start + BATCH], identity) for start in range(0, len(filled), BATCH)]
-        return Painted(frames=np.concatenate(pictures)[: len(windows)])
+        count = len(windows)
+        rows = torch.arange(count + -count % BATCH).clamp(max=count - 1)
+        frames = torch.tensor(clip.frames)[rows] if self.sees_frames else None
+        parts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
+        pictures = [self._paint(windows[rows[part]], identity, None if frames is None else frames[part]) for part in parts]
+        painted = np.concatenate(pictures)[:count]
+        if frames is None:
+            return Painted(frames=painted)
+        # Above what is painted the frame is as it was; the fade shows none of it.
+        whole = np.concatenate([clip.frames[:, : self.top], painted], axis=1)
+        return Painted(frames=whole, alpha=np.broadcast_to(fade(CONTEXT_PX), (count, CONTEXT_PX, CONTEXT_PX)))
 
-    def _paint(self, windows: Tensor, identity: Identity) -> RGB:
-        """(B, 1, 12, 35) -> (B, 109, 109, 3)."""
-        painted = self.network(windows.to(self.device, self.type), identity)
+    def _paint(self, windows: Tensor, identity: Identity, frames: Tensor | None) -> RGB:
+        """(B, 1, 12, 35), and (B, 224, 224, 3) where frames are seen -> (B, height, width, 3)."""
+        speech = windows.to(self.device, self.type)
+        if frames is None:
+            painted = self.network(speech, identity)
+        else:
+            seen = frames.to(self.device).permute(0, 3, 1, 2).float() / 255
+            painted = self.network(speech, identity, hide(seen).to(self.type).contiguous(memory_format=torch.channels_last))
         if self.sharpener is not None:
             # What is added may be coarse; the sum may not.
             painted = painted + self.sharpener.steps(painted.to(self.type)).float()
@@ -121,7 +146,7 @@ class Speech2VidGenerator(Generator):
         """Return what the network makes of the stills: the same for all frames of a speaker, so worked out once."""
         key = hashlib.blake2b(np.ascontiguousarray(references).tobytes(), digest_size=16).digest()
         if key not in self._known:
-            stills = torch.tensor(references).permute(0, 3, 1, 2).flatten(0, 1)[None]  # (1, 15, 112, 112)
+            stills = torch.tensor(references).permute(0, 3, 1, 2).flatten(0, 1)[None]  # (1, 15, S, S)
             stills = (stills.to(self.device).float() / 255).to(self.type)
             self._known[key] = self.network.identify(stills.contiguous(memory_format=torch.channels_last)).expand(BATCH)
             if len(self._known) > SPEAKERS:
@@ -143,13 +168,13 @@ def has_bfloat16(device: str) -> bool:
     return kind == "cpu" and is_native is not None and bool(is_native())
 
 
-def _ready(network: Network, device: str, kind: torch.dtype) -> Network:
+def _ready(network: Any_, device: str, kind: torch.dtype) -> Any_:
     return network.to(device, kind, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _fused(network: Speech2Vid) -> Speech2Vid:
+def _fused(network: Network) -> Network:
     """Put each batch norm of the encoders into the convolution before it."""
-    for encoder in (network.audio, network.identity):
+    for encoder in (network.audio, network.identity, *([network.context] if isinstance(network, InContext) else [])):
         for name, layer in encoder.named_children():
             assert isinstance(layer, nn.Sequential)
             convolution, norm = layer[0], layer[1]

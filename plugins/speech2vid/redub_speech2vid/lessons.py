@@ -25,14 +25,17 @@ from redub_speech2vid.codes import COMPONENTS
 from redub_speech2vid.content import Reader, VggM
 from redub_speech2vid.critic import Critic, belief_loss, critic_loss
 from redub_speech2vid.desk import Desk, Shown, held_out, sheet
+from redub_speech2vid.hidden import hide
+from redub_speech2vid.incontext import CONTEXT, IDENTITY, InContext
 from redub_speech2vid.losses import content_loss, focus_map, gradient_loss, image_loss
-from redub_speech2vid.model import FEATURES, Identity, Speech2Vid
+from redub_speech2vid.model import FEATURES, Decoder, Identity, Speech2Vid
 from redub_speech2vid.norms import NormedDecoder
 from redub_speech2vid.pictures import PictureBatch, finish, on_device
 from redub_speech2vid.recipe import PictureCourse
 from redub_speech2vid.register import registered
 
 Content = Reader | VggM | None
+Network = Speech2Vid | InContext
 CRITIC_SHARE = 0.1
 """Adam takes no notice of it, but where the whole gradient is too long, the painter's share is not to be lost."""
 
@@ -52,25 +55,34 @@ class Teacher(nn.Module):
 
 
 class Painter(nn.Module):
-    """What the stage *mouth* learns: all of Speech2Vid but its ear, and the teacher in its place.
+    """What the stage *mouth* learns: all of a network but its ear, and the teacher in its place.
 
     Args:
-        network: Its identity encoder and its decoder.
+        network: Its encoders of pictures and its decoder.
         teacher: Stands in for its ear.
         decoder: The network's own decoder with norms; None takes it as it is.
         critic: Learns along, and is not kept.
     """
 
     def __init__(
-        self, network: Speech2Vid, teacher: Teacher, decoder: NormedDecoder | None = None, critic: Critic | None = None
+        self, network: Network, teacher: Teacher, decoder: NormedDecoder | None = None, critic: Critic | None = None
     ) -> None:  # fmt: skip
         super().__init__()
         self.identity, self.decoder, self.teacher = network.identity, decoder or network.decoder, teacher
+        self.context = network.context if isinstance(network, InContext) else None
         self.critic = critic
 
     def identify(self, stills: Tensor) -> Identity:
         feature, maps = self.identity(stills)
-        return Identity(feature=feature, skips=self.decoder.shares(maps))
+        own = self.decoder.separate(stills) if not isinstance(self.decoder, Decoder) else None
+        return Identity(feature=feature, skips=self.decoder.shares(maps, IDENTITY), stills=own)
+
+    def scene(self, identity: Identity, whole: Tensor) -> Identity:
+        """Return what the decoder needs to paint over some crops: (B, 3, S, S) in 0..1, of which it sees no mouth."""
+        if self.context is None:
+            return identity
+        feature, maps = self.context(hide(whole).contiguous(memory_format=torch.channels_last))
+        return identity.join(Identity(feature=feature, skips=self.decoder.shares(maps, CONTEXT)))
 
     def forward(self, code: Tensor, identity: Identity) -> Tensor:
         pictures: Tensor = self.decoder(self.teacher(code), identity)
@@ -83,16 +95,16 @@ def reader_lesson(desk: Desk, reader: Reader) -> Lesson[PictureBatch]:
 
     def loss(batch: PictureBatch) -> dict[str, Tensor]:
         batch = on_device(batch, desk.device)
-        _, targets = finish(batch)
+        _, whole = finish(batch)
         with desk.autocast():
-            read = reader(targets)
+            read = reader(desk.canvas.as_read(desk.canvas.cut(whole), whole))
         return {"loss": (_centred(read.float(), course) - _centred(batch.codes, course)).abs().mean()}
 
     def look() -> Look:
         if not shown:
             return Look()
         with desk.autocast():
-            found = [reader(one.true).float().cpu().numpy() for one in shown]
+            found = [reader(desk.canvas.as_read(one.true, one.whole)).float().cpu().numpy() for one in shown]
         alike = [[_alike(read[:, k], desk.mouths.codes[one.rows, k]) for k in range(3)] for read, one in zip(found, shown, strict=True)]
         first, second, third = np.mean(alike, axis=0)
         return Look(values={"loss": float(1 - first), "alike_1": float(first), "alike_2": float(second), "alike_3": float(third)})
@@ -109,16 +121,17 @@ def mouth_lesson(desk: Desk, painter: Painter, content: Content) -> Lesson[Pictu
 
     def loss(batch: PictureBatch) -> dict[str, Tensor]:
         batch = on_device(batch, desk.device)
-        stills, targets = finish(batch)
+        stills, whole = finish(batch)
         with desk.autocast():
-            painted = painter(batch.codes, painter.identify(stills).repeat(batch.targets.shape[1])).float()
-        true = judge.place(painted, targets)
-        terms = judge.terms(painted, true)
+            scene = painter.scene(painter.identify(stills).repeat(batch.targets.shape[1]), whole)
+            painted = painter(batch.codes, scene).float()
+        true = judge.place(painted, desk.canvas.cut(whole))
+        terms = judge.terms(painted, true, whole)
         return judge.believe(painter.critic, terms, painted, true, batch.codes) if painter.critic is not None else terms
 
     def paint(one: Shown) -> Tensor:
         codes = torch.from_numpy(desk.mouths.codes[one.rows]).to(desk.device)
-        return painter(codes, painter.identify(one.stills).expand(len(codes)))  # type: ignore[no-any-return]
+        return painter(codes, painter.scene(painter.identify(one.stills).expand(len(codes)), one.whole))  # type: ignore[no-any-return]
 
     return Lesson(
         name="mouth", model=painter, draw=lambda step: desk.batch("mouth", course, step), loss=loss,
@@ -126,17 +139,17 @@ def mouth_lesson(desk: Desk, painter: Painter, content: Content) -> Lesson[Pictu
     )  # fmt: skip
 
 
-def joint_lesson(desk: Desk, network: Speech2Vid, content: Content, course: PictureCourse) -> Lesson[PictureBatch]:
+def joint_lesson(desk: Desk, network: Network, content: Content, course: PictureCourse) -> Lesson[PictureBatch]:
     """Teach the whole network to paint from speech."""
     shown, judge = held_out(desk), _Judge(desk, content)
     network.requires_grad_(True)
 
     def loss(batch: PictureBatch) -> dict[str, Tensor]:
         batch = on_device(batch, desk.device)
-        stills, targets = finish(batch)
+        stills, whole = finish(batch)
         with desk.autocast():
-            painted = network(batch.windows, network.identify(stills).repeat(batch.targets.shape[1])).float()
-        return judge.terms(painted, judge.place(painted, targets))
+            painted = paint(network, batch.windows, network.identify(stills).repeat(batch.targets.shape[1]), whole).float()
+        return judge.terms(painted, judge.place(painted, desk.canvas.cut(whole)), whole)
 
     return Lesson(
         name="joint", model=network, draw=lambda step: desk.batch("joint", course, step), loss=loss,
@@ -144,12 +157,18 @@ def joint_lesson(desk: Desk, network: Speech2Vid, content: Content, course: Pict
     )  # fmt: skip
 
 
-def paint_heard(desk: Desk, network: Speech2Vid, one: Shown, shift: int = 0) -> Tensor:
+def paint(network: Network, windows: Tensor, identity: Identity, whole: Tensor) -> Tensor:
+    """Paint from speech: (B, 1, 12, 35), as many identities, and the crops that are painted over -> (B, 3, height, width)."""
+    if isinstance(network, InContext):
+        return network(windows, identity, hide(whole).contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
+    return network(windows, identity)  # type: ignore[no-any-return]
+
+
+def paint_heard(desk: Desk, network: Network, one: Shown, shift: int = 0) -> Tensor:
     """Paint a held-out piece from its sound, or from that of rows further on, wrapped around."""
     windows = np.roll(desk.samples.windows[one.rows, 0].astype(np.float32), shift, axis=0)
     heard = torch.from_numpy(windows)[:, None].to(desk.device)
-    pictures: Tensor = network(heard, network.identify(one.stills).expand(len(heard)))
-    return pictures
+    return paint(network, heard, network.identify(one.stills).expand(len(heard)), one.whole)
 
 
 class _Judge:
@@ -158,7 +177,7 @@ class _Judge:
     def __init__(self, desk: Desk, content: Content) -> None:
         self.desk, self.settings = desk, desk.recipe.loss
         self.content = content.to(desk.device).eval().requires_grad_(False) if content is not None else None
-        focus = focus_map().to(desk.device)
+        focus = focus_map(desk.canvas).to(desk.device)
         self.weight = focus if self.settings.focus else torch.ones_like(focus)
 
     def place(self, painted: Tensor, true: Tensor) -> Tensor:
@@ -174,8 +193,8 @@ class _Judge:
         loss = terms["loss"] + self.settings.critic_weight * belief + self.settings.critic_likeness * unlike + CRITIC_SHARE * learning
         return {**terms, "loss": loss, "belief": belief, "critic": learning}
 
-    def terms(self, painted: Tensor, true: Tensor) -> dict[str, Tensor]:
-        """Return the terms of the loss and their weighted sum."""
+    def terms(self, painted: Tensor, true: Tensor, whole: Tensor) -> dict[str, Tensor]:
+        """Return the terms of the loss and their weighted sum; both pictures lie in the same whole crops."""
         terms = {"image": image_loss(painted, true, self.weight)}
         loss = terms["image"]
         if self.settings.gradient_weight:
@@ -184,8 +203,8 @@ class _Judge:
         if self.content is not None:
             with self.desk.autocast():
                 with torch.no_grad():
-                    wanted = self.content.maps(true)
-                found = self.content.maps(painted)
+                    wanted = self.content.maps(self.desk.canvas.as_read(true, whole))
+                found = self.content.maps(self.desk.canvas.as_read(painted, whole))
             terms["content"] = content_loss(found, wanted)
             loss = loss + self.settings.content_weight * terms["content"]
             if isinstance(self.content, Reader) and self.settings.reading_weight:
@@ -206,10 +225,11 @@ class _Judge:
         return Look(values=values, picture=sheet(self.desk, shown, painted))
 
     def _measure(self, one: Shown, painted: Tensor) -> dict[str, float]:
-        values = {name: float(value) for name, value in self.terms(painted, one.true).items()}
+        values = {name: float(value) for name, value in self.terms(painted, one.true, one.whole).items()}
         values["mse"] = float(((painted - one.true) ** 2).mean()) * 255**2
         if isinstance(self.content, Reader):
-            read, true = (self.content(pictures).float()[:, 0].cpu().numpy() for pictures in (painted, one.true))
+            seen = (self.desk.canvas.as_read(pictures, one.whole) for pictures in (painted, one.true))
+            read, true = (self.content(pictures).float()[:, 0].cpu().numpy() for pictures in seen)
             values |= {"alike": _alike(read, true), "movement": float(read.std() / max(true.std(), 1e-6))}
         return values
 

@@ -9,7 +9,7 @@ Encoder layers are convolution, batch norm, ReLU; decoder layers convolution, Re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,6 +39,8 @@ class Identity:
     """(B, 256)."""
     skips: dict[str, Tensor]
     """Each skip's share of the convolution that follows it."""
+    stills: Tensor | None = None
+    """(K, 5, 3, S, S) the speakers' pictures, for a decoder that moves them; each is meant for as many frames in a row."""
 
     def repeat(self, count: int) -> Identity:
         """Return each speaker so often in a row: one for each frame, when as many frames share each speaker."""
@@ -47,12 +49,18 @@ class Identity:
             # Its gradient is a plain sum, which is quicker than that of an index.
             return maps[:, None].expand(-1, count, *maps.shape[1:]).flatten(0, 1)
 
-        return Identity(feature=repeated(self.feature), skips={name: repeated(maps) for name, maps in self.skips.items()})
+        skips = {name: repeated(maps) for name, maps in self.skips.items()}
+        return Identity(feature=repeated(self.feature), skips=skips, stills=self.stills)
+
+    def join(self, other: Identity) -> Identity:
+        """Return this and something else that the decoder needs: features beside each other, shares of convolutions added."""
+        skips = {name: sum(one.skips[name] for one in (self, other) if name in one.skips) for name in {**self.skips, **other.skips}}
+        return Identity(feature=torch.cat([self.feature, other.feature], 1), skips=skips, stills=self.stills)  # type: ignore[arg-type]
 
     def expand(self, count: int) -> Identity:
         """Return one speaker for several frames, without a copy."""
         skips = {name: maps.expand(count, -1, -1, -1) for name, maps in self.skips.items()}
-        return Identity(feature=self.feature.expand(count, -1), skips=skips)
+        return Identity(feature=self.feature.expand(count, -1), skips=skips, stills=self.stills)
 
 
 def _encoder_layer(inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1, pad: int = 0) -> nn.Sequential:
@@ -115,38 +123,72 @@ class IdentityEncoder(nn.Module):
         return x.flatten(1), {"relu1": relu1, "pool1": pool1, "relu2": relu2}
 
 
-class _Up(nn.Module):
-    """Twice the size, then a convolution; or one transposed convolution of the same reach (Table 2).
+Pad = tuple[int, int, int, int]
 
-    The maps may come with a skip, whose share of the convolution is worked out apart (`share`) and added.
+
+class Layer(nn.Module):
+    """One layer of a decoder: twice the size, if it grows, then a convolution; or one transposed convolution of the same reach (Table 2).
+
+    The maps may come with skips, whose shares of the convolution are worked out apart (`share`) and added.
+
+    Args:
+        inputs: Channels of the maps, without skips.
+        outputs: Channels of what comes out.
+        pad: Left, right, top, bottom.
+        kernel: Side of the convolution.
+        grows: Whether the size is doubled first.
+        upsampling: How.
+        skips: Channels of each source that a skip may come from, 0 where none does.
+        late: Whether a skip's share is worked out at the size of its own maps and enlarged afterwards, at a quarter of the cost.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, pad: tuple[int, int, int, int], upsampling: Upsampling, skip: int = 0, kernel: int = 3
+    def __init__(  # noqa: PLR0913  a row of the table
+        self,
+        inputs: int,
+        outputs: int,
+        pad: Pad,
+        *,
+        kernel: int = 3,
+        grows: bool = True,
+        upsampling: Upsampling = "bilinear",
+        skips: Sequence[int] = (),
+        late: bool = False,
     ) -> None:
         super().__init__()
-        self.pad, self.skip, self.upsampling = pad, skip, upsampling
+        self.pad, self.skips, self.grows, self.late = pad, tuple(skips), grows, late
+        self.is_transposed = grows and upsampling == "transposed"
         # A transposed convolution of 4 and stride 2 doubles the size; what padding adds or takes is done after it.
-        shape = (skip + inputs, outputs, 4, 4) if upsampling == "transposed" else (outputs, skip + inputs, kernel, kernel)
+        joined = sum(skips) + inputs
+        shape = (joined, outputs, 4, 4) if self.is_transposed else (outputs, joined, kernel, kernel)
         self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        reach = 4 if upsampling == "transposed" else kernel * kernel
-        nn.init.normal_(self.weight, std=(2.0 / ((skip + inputs) * reach)) ** 0.5)
+        reach = 4 if self.is_transposed else kernel * kernel
+        # Without batch norm nothing else keeps the signal's size on its way up: with torch's usual, smaller weights the few
+        # numbers of speech die out before they meet the skips, and most units with them.
+        nn.init.normal_(self.weight, std=(2.0 / (joined * reach)) ** 0.5)
 
-    def share(self, maps: Tensor) -> Tensor:
-        """The skip's share, without bias."""
-        return self._convolve(maps, slice(0, self.skip), None)
+    def share(self, maps: Tensor, source: int = 0) -> Tensor:
+        """A skip's share, without bias."""
+        first = sum(self.skips[:source])
+        rows = slice(first, first + self.skips[source])
+        if self.late:
+            return F.conv2d(maps, self.weight[:, rows], None, padding=self.weight.shape[-1] // 2)
+        return self._convolve(maps, rows, None)
 
     def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
-        x = self._convolve(x, slice(self.skip, None), self.bias)
-        return F.relu(x if share is None else x + share)
+        """Return what comes out, before any ReLU."""
+        x = self._convolve(x, slice(sum(self.skips), None), self.bias)
+        if share is not None and share.shape[2:] != x.shape[2:]:
+            share = F.interpolate(share, x.shape[2:], mode="bilinear", align_corners=True)
+        return x if share is None else x + share
 
     def _convolve(self, x: Tensor, rows: slice, bias: Tensor | None) -> Tensor:
-        if self.upsampling == "transposed":
+        if self.is_transposed:
             x = F.conv_transpose2d(x, self.weight[rows], bias, stride=2, padding=1)
             # A 3x3 kernel with padding of one keeps the size; less or more padding crops or grows it.
             return F.pad(x, tuple(p - 1 for p in self.pad))
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        if self.grows:
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
         left, right, top, bottom = self.pad
         weight = self.weight[:, rows]
         if torch.is_grad_enabled():
@@ -157,13 +199,9 @@ class _Up(nn.Module):
         return x[:, :, : x.shape[2] - top + bottom, : x.shape[3] - left + right]
 
 
-_EVEN, _NONE, _LESS, _WIDE = (1, 1, 1, 1), (0, 0, 0, 0), (2, 1, 2, 1), (3, 3, 3, 3)
-"""Padding left, right, top, bottom.  Where its map must meet the identity encoder's the decoder grows by one, at the left and top."""
-
-
-def _no_bias(layer: nn.Conv2d) -> None:
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+EVEN, NONE, LESS, TWO, WIDE = (1, 1, 1, 1), (0, 0, 0, 0), (2, 1, 2, 1), (2, 2, 2, 2), (3, 3, 3, 3)
+"""Padding left, right, top, bottom.  Where its map must meet an encoder's the decoder grows by one, at the left and top."""
+Norms = Mapping[str, nn.Module]
 
 
 class Decoder(nn.Module):
@@ -172,43 +210,66 @@ class Decoder(nn.Module):
     def __init__(self, skips: Sequence[Skip] = SKIPS, upsampling: Upsampling = "bilinear", width: float = 1.0) -> None:
         super().__init__()
         c64, c96, c128, c256, c512 = (round(c * width) for c in (64, 96, 128, 256, 512))
-        a, b, c = (channels if name in skips else 0 for name, channels in (("relu2", c256), ("pool1", c96), ("relu1", c96)))
-        self.conv8 = nn.Conv2d(2 * FEATURES, c128, 1)
-        self.conv1_1 = _Up(c128, c128, _EVEN, upsampling)
-        self.conv1_2 = _Up(c128, c256, _EVEN, upsampling)
-        self.conv1_3 = _Up(c256, c512, _NONE, upsampling)
-        self.conv2 = _Up(c512, c256, _EVEN, upsampling)
-        self.conv3_1 = _Up(c256, c256, _EVEN, upsampling, skip=a)
-        self.conv3_2 = nn.Conv2d(c256, c96, 5)
-        self.conv4 = _Up(c96, c96, _LESS, upsampling, skip=b)
-        self.conv5_1 = _Up(c96, c64, _LESS, upsampling, skip=c)
-        self.conv5_2 = nn.Conv2d(c64, c64 // 2, 3)
-        self.conv5_3 = nn.Conv2d(c64 // 2, 3, 3)
-        # Without batch norm nothing else keeps the signal's size on its way up: with torch's usual, smaller weights the few
-        # numbers of speech die out before they meet the skips, and most units with them.
-        for layer in (self.conv8, self.conv3_2, self.conv5_2):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            _no_bias(layer)
-        nn.init.normal_(self.conv5_3.weight, std=0.02)
-        _no_bias(self.conv5_3)
+        a, b, c = ((channels,) if name in skips else () for name, channels in (("relu2", c256), ("pool1", c96), ("relu1", c96)))
+        self.conv8 = Layer(2 * FEATURES, c128, NONE, kernel=1, grows=False)
+        self.conv1_1 = Layer(c128, c128, EVEN, upsampling=upsampling)
+        self.conv1_2 = Layer(c128, c256, EVEN, upsampling=upsampling)
+        self.conv1_3 = Layer(c256, c512, NONE, upsampling=upsampling)
+        self.conv2 = Layer(c512, c256, EVEN, upsampling=upsampling)
+        self.conv3_1 = Layer(c256, c256, EVEN, upsampling=upsampling, skips=a)
+        self.conv3_2 = Layer(c256, c96, WIDE, kernel=5, grows=False)
+        self.conv4 = Layer(c96, c96, LESS, upsampling=upsampling, skips=b)
+        self.conv5_1 = Layer(c96, c64, LESS, upsampling=upsampling, skips=c)
+        self.conv5_2 = Layer(c64, c64 // 2, LESS, grows=False)
+        self.conv5_3 = last_layer(c64 // 2, LESS)
 
-    def shares(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What the skips contribute, the same for all frames of a speaker."""
+    def shares(self, maps: dict[str, Tensor], source: int = 0) -> dict[str, Tensor]:
+        """What the skips contribute, the same for all frames of a speaker; there is one source, the stills."""
         takers = {"relu2": self.conv3_1, "pool1": self.conv4, "relu1": self.conv5_1}
-        return {name: taker.share(maps[name]) for name, taker in takers.items() if taker.skip}
+        return {name: taker.share(maps[name], source) for name, taker in takers.items() if taker.skips}
 
-    def forward(self, speech: Tensor, identity: Identity) -> Tensor:
-        skips = identity.skips
+    def forward(self, speech: Tensor, identity: Identity, norms: Norms | None = None) -> Tensor:
+        """Paint.
+
+        Args:
+            speech: (B, 256).
+            identity: As many.
+            norms: What stands between convolution and ReLU, by the layer's name, while it learns (`redub_speech2vid.norms`).
+        """
+        skips, up = identity.skips, Step(self, norms)
         x = torch.cat([speech, identity.feature], 1)[..., None, None]  # (B, 512, 1, 1)
-        x = self.conv1_1(F.relu(self.conv8(x)))  # (B, 128, 2, 2)
-        x = self.conv2(self.conv1_3(self.conv1_2(x)))  # 256 x 4 x 4, 512 x 6 x 6, (B, 256, 12, 12)
-        x = self.conv3_1(x, skips.get("relu2"))  # (B, 256, 24, 24)
-        x = F.relu(self.conv3_2(F.pad(x, _WIDE)))  # (B, 96, 26, 26)
-        x = self.conv4(x, skips.get("pool1"))  # (B, 96, 53, 53)
-        x = self.conv5_1(x, skips.get("relu1"))  # (B, 64, 107, 107)
-        x = F.relu(self.conv5_2(F.pad(x, _LESS)))  # (B, 32, 108, 108)
+        x = up("conv1_1", up("conv8", x))  # (B, 128, 2, 2)
+        x = up("conv2", up("conv1_3", up("conv1_2", x)))  # 256 x 4 x 4, 512 x 6 x 6, (B, 256, 12, 12)
+        x = up("conv3_1", x, skips.get("relu2"))  # (B, 256, 24, 24)
+        x = up("conv3_2", x)  # (B, 96, 26, 26)
+        x = up("conv4", x, skips.get("pool1"))  # (B, 96, 53, 53)
+        x = up("conv5_1", x, skips.get("relu1"))  # (B, 64, 107, 107)
+        x = up("conv5_2", x)  # (B, 32, 108, 108)
         # The last layer may be kept in single precision for finer colours.
-        return torch.sigmoid(self.conv5_3(F.pad(x, _LESS).to(self.conv5_3.weight.dtype)))  # (B, 3, 109, 109)
+        return torch.sigmoid(self.conv5_3(x.to(self.conv5_3.weight.dtype)))  # (B, 3, 109, 109)
+
+
+class Step:
+    """A decoder's layers, by name: convolution, norm if there is one, ReLU."""
+
+    def __init__(self, decoder: nn.Module, norms: Norms | None) -> None:
+        self.decoder, self.norms = decoder, norms
+
+    def __call__(self, name: str, x: Tensor, share: Tensor | None = None) -> Tensor:
+        x = getattr(self.decoder, name)(x, share)
+        return F.relu(x if self.norms is None else self.norms[name](x))
+
+
+def last_layer(inputs: int, pad: Pad, outputs: int = 3) -> Layer:
+    """Return the layer that makes colours: it begins with an even gray."""
+    layer = Layer(inputs, outputs, pad, grows=False)
+    nn.init.normal_(layer.weight, std=0.02)
+    return layer
+
+
+def _no_bias(layer: nn.Conv2d) -> None:
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 class Speech2Vid(nn.Module):

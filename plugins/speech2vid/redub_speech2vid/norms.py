@@ -9,43 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from redub_speech2vid.model import _LESS, _WIDE, BATCH_NORM_EPS, Decoder, Identity, _Up
+from redub_speech2vid.incontext import ContextDecoder
+from redub_speech2vid.model import BATCH_NORM_EPS, Decoder, Identity
 
 LEAST_VARIANCE = 1e-8
 NAMES = ("conv8", "conv1_1", "conv1_2", "conv1_3", "conv2", "conv3_1", "conv3_2", "conv4", "conv5_1", "conv5_2")
 
 
 class NormedDecoder(nn.Module):
-    """Takes and paints what its plain `Decoder` does.
+    """Takes and paints what its plain decoder does.
 
     Args:
         plain: Its weights are learnt; upsampled bilinearly, since what a transposed convolution is padded with has no norm.
     """
 
-    def __init__(self, plain: Decoder) -> None:
+    def __init__(self, plain: Decoder | ContextDecoder) -> None:
         super().__init__()
         self.plain = plain
         self.norms = nn.ModuleDict({name: nn.BatchNorm2d(len(getattr(plain, name).bias), eps=BATCH_NORM_EPS) for name in NAMES})
         for norm in self.norms.values():
             _do_nothing(norm)
 
-    def shares(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        return self.plain.shares(maps)
+    def shares(self, maps: dict[str, Tensor], source: int = 0) -> dict[str, Tensor]:
+        return self.plain.shares(maps, source)
+
+    def separate(self, stills: Tensor) -> Tensor | None:
+        return self.plain.separate(stills) if isinstance(self.plain, ContextDecoder) else None
 
     def forward(self, speech: Tensor, identity: Identity) -> Tensor:
-        skips = identity.skips
-        x = torch.cat([speech, identity.feature], 1)[..., None, None]  # (B, 512, 1, 1)
-        for name in ("conv8", "conv1_1", "conv1_2", "conv1_3", "conv2"):
-            x = self._step(name, x)  # 1, 2, 4, 6, 12 px
-        x = self._step("conv3_1", x, skips.get("relu2"))  # (B, 256, 24, 24)
-        x = self._step("conv3_2", F.pad(x, _WIDE))  # (B, 96, 26, 26)
-        x = self._step("conv4", x, skips.get("pool1"))  # (B, 96, 53, 53)
-        x = self._step("conv5_1", x, skips.get("relu1"))  # (B, 64, 107, 107)
-        x = self._step("conv5_2", F.pad(x, _LESS))  # (B, 32, 108, 108)
-        return torch.sigmoid(self.plain.conv5_3(F.pad(x, _LESS)))  # (B, 3, 109, 109)
+        pictures: Tensor = self.plain(speech, identity, self.norms)
+        return pictures
 
     def calibrate(self, paint: Callable[[], object]) -> None:
         """Start from weights that have been learnt: let each norm take off and put back what it finds, so that nothing changes.
@@ -89,11 +84,6 @@ class NormedDecoder(nn.Module):
                 layer.weight.mul_(scale[:, None, None, None])
                 layer.bias.sub_(norm.running_mean).mul_(scale).add_(norm.bias)
                 _do_nothing(norm)
-
-    def _step(self, name: str, x: Tensor, share: Tensor | None = None) -> Tensor:
-        layer = getattr(self.plain, name)
-        x = layer._convolve(x, slice(layer.skip, None), layer.bias) if isinstance(layer, _Up) else layer(x)
-        return F.relu(self.norms[name](x if share is None else x + share))
 
 
 def _set(buffer: Tensor | None, values: Tensor) -> None:

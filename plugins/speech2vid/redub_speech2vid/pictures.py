@@ -17,7 +17,6 @@ from torch import Tensor
 
 from redub_speech2vid.codes import Basis, mirrored, mouth_shapes
 from redub_speech2vid.draws import Drawn
-from redub_speech2vid.model import INPUT_PX, OUTPUT_PX
 from redub_speech2vid.recipe import PictureSettings
 from redub_speech2vid.samples import Samples
 
@@ -46,6 +45,9 @@ class Changes:
     """(K,)."""
     mix: Tensor
     """(K, 3, 3) of colours."""
+    softness: Tensor
+    """(K,) sigma of a blur, px of the crop, as where footage is coarser; 0 leaves the pictures sharp."""
+    softens: bool
     moves: bool
     """Whether any place changes at all."""
     lights: bool
@@ -57,9 +59,9 @@ class PictureBatch:
     """K identities with M targets each."""
 
     stills: Tensor
-    """(K, 5, 112, 112, 3) uint8."""
+    """(K, 5, S, S, 3) uint8."""
     targets: Tensor
-    """(K, M, 112, 112, 3) uint8."""
+    """(K, M, S, S, 3) uint8."""
     codes: Tensor
     """(K * M, components) float32."""
     windows: Tensor
@@ -113,11 +115,16 @@ def draw_changes(random: np.random.Generator, identities: int, stills: int, sett
         "gain": np.exp(random.normal(0, 0.12 * light, (k, 1)) + random.normal(0, 0.07 * light, (k, 3))),
         "offset": random.normal(0, 0.03 * light, k),
         "mix": mix,
+        "softness": np.where(random.random(k) < settings.soft_share, random.uniform(0.3, 1, k) * settings.soft, 0.0),
     }
     moves = bool(warps and (settings.warp or settings.scale)) or bool(settings.jitter or settings.turn_rad)
     flip = torch.from_numpy(random.random(k) < settings.flip)
     return Changes(
-        flip=flip, moves=moves, lights=light > 0, **{name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+        flip=flip,
+        moves=moves,
+        lights=light > 0,
+        softens=bool(arrays["softness"].any()),
+        **{name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()},
     )
 
 
@@ -131,22 +138,17 @@ def finish(batch: PictureBatch) -> tuple[Tensor, Tensor]:
     """Return the pictures as a network takes them.
 
     Returns:
-        Stills (K, 15, 112, 112) and targets (K * M, 3, 109, 109), in 0..1, changed.
+        Stills (K, 15, S, S) and targets (K * M, 3, S, S), in 0..1, changed.
     """
     stills, targets = as_floats(batch.stills), as_floats(batch.targets)
     if batch.changes is not None:
         stills, targets = change(stills, batch.changes, is_still=True), change(targets, batch.changes, is_still=False)
-    return join(stills), inner(targets.flatten(0, 1))
+    return join(stills), targets.flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def join(stills: Tensor) -> Tensor:
     """Join the stills of an identity by channel: (K, 5, 3, H, W) -> (K, 15, H, W)."""
     return stills.flatten(1, 2).contiguous(memory_format=torch.channels_last)
-
-
-def inner(pictures: Tensor) -> Tensor:
-    """Return what the decoder paints of a picture: (B, 3, 112, 112) -> (B, 3, 109, 109)."""
-    return pictures[:, :, 1 : 1 + OUTPUT_PX, 1 : 1 + OUTPUT_PX].contiguous(memory_format=torch.channels_last)
 
 
 def as_floats(pictures: Tensor) -> Tensor:
@@ -159,7 +161,8 @@ def change(pictures: Tensor, changes: Changes, *, is_still: bool) -> Tensor:
     k, m = pictures.shape[:2]
     pictures = torch.where(changes.flip[:, None, None, None, None], pictures.flip(-1), pictures)
     if changes.moves:
-        grid = places(changes, INPUT_PX)[:, None].expand(k, m, INPUT_PX, INPUT_PX, 2)
+        size = pictures.shape[-1]
+        grid = places(changes, size)[:, None].expand(k, m, size, size, 2)
         if is_still:
             angle, shift = changes.jitter[..., 2, None, None, None], changes.jitter[:, :, None, None, :2]
             turned = torch.stack([-grid[..., 1], grid[..., 0]], -1)
@@ -168,12 +171,35 @@ def change(pictures: Tensor, changes: Changes, *, is_still: bool) -> Tensor:
         mode = "bilinear" if is_still else "bicubic"
         flat = F.grid_sample(pictures.flatten(0, 1), grid.flatten(0, 1), mode=mode, padding_mode="border", align_corners=False)
         pictures = flat.view_as(pictures).clamp(0, 1)
+    if changes.softens:
+        pictures = _softened(pictures, changes.softness)
     if not changes.lights:
         return pictures
     pictures = torch.einsum("kij,kmjhw->kmihw", changes.mix, pictures)
     one = (slice(None), None, None, None, None)
     lit = pictures.clamp(1e-4, 1) ** changes.gamma[one] * changes.gain[:, None, :, None, None] + changes.offset[one]
     return lit.clamp(0, 1)
+
+
+def _softened(pictures: Tensor, sigmas: Tensor) -> Tensor:
+    """Blur the pictures of those identities that are to be soft: (K, M, 3, H, W), (K,) -> the same."""
+    chosen = torch.nonzero(sigmas > 0).flatten()
+    soft, m = pictures[chosen], pictures.shape[1]
+    soft = blur(soft.flatten(0, 1), sigmas[chosen].repeat_interleave(m), 2 * int(2.5 * float(sigmas.max()) + 1) + 1).view_as(soft)
+    return pictures.index_copy(0, chosen, soft)
+
+
+def blur(pictures: Tensor, sigmas: Tensor, kernel_px: int) -> Tensor:
+    """Blur each picture with a Gaussian of its own: (B, 3, H, W), (B,) px -> (B, 3, H, W)."""
+    count, channels, height, width = pictures.shape
+    reach = kernel_px // 2
+    place = torch.arange(-reach, reach + 1, device=pictures.device)
+    kernel = torch.exp(-0.5 * (place[None] / sigmas[:, None]) ** 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    flat = F.pad(pictures.reshape(1, count * channels, height, width), (reach,) * 4, mode="replicate")
+    flat = F.conv2d(flat, kernel[:, None, None, :], groups=count * channels)
+    flat = F.conv2d(flat, kernel[:, None, :, None], groups=count * channels)
+    return flat.view(count, channels, height, width)
 
 
 def places(changes: Changes, size_px: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""plugin: what Speech2Vid reads, paints and hears.  Imports neither torch nor the network."""
+"""plugin: what Speech2Vid reads, paints and hears.  Imports neither torch nor the networks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ WEIGHTS = (
     ),
 )
 
+CONTEXT_WEIGHTS = (
+    WeightFile(
+        name="context.safetensors",
+        sha256="5ce7a904d4c8501108b9a7ab5d8cbbcfc6a88bf10f9145680855542d8b76a260",
+        size_bytes=18505604,
+        licence="CC-BY-4.0",
+        source="redub's repository; trained on the GRID audiovisual sentence corpus (Cooke, Barker, Cunningham, Shao 2006)",
+        package="redub_speech2vid",
+    ),
+)
+
 INFO = GeneratorInfo(
     name="speech2vid",
     summary="Paints any speaker's mouth from five stills and 0.35 s of sound (Jamaludin, Chung, Zisserman 2019).",
@@ -25,7 +36,11 @@ INFO = GeneratorInfo(
     licence="Apache-2.0",
     region=Region.FACE,
     # The network paints one px less at the top and left and two less at the bottom and right than it reads.
-    modes={Blend.POISSON: Mode(input_px=112, output_px=109, output_offset_px=1, weights=WEIGHTS)},
+    modes={
+        Blend.POISSON: Mode(input_px=112, output_px=109, output_offset_px=1, weights=WEIGHTS),
+        # It paints in context, and puts back what it painted as it is (section 6.2).
+        Blend.NETWORK: Mode(input_px=224, output_px=224, weights=CONTEXT_WEIGHTS),
+    },
     # It paints single frames, each from the sound around its own middle, so any frame rate is right.
     frame_rate_hz=None,
     # 35 columns of 25 ms, one each 10 ms; pre-emphasis needs one more sample before the first.

@@ -1,8 +1,9 @@
 """recipe: a name and single settings -> every value that a training depends on.
 
-Two recipes.  ``own`` learns in stages, which on few hours and small machines makes the mouth move fully: a *reader* learns
+Recipes for two networks.  ``own`` learns in stages, which on few hours and small machines makes the mouth move fully: a *reader* learns
 what a mouth looks like, the *mouth* is learnt from its true shape, and the *ear* learns that shape from speech.  ``paper``
-learns all at once from speech, with the values of section 3.4; see docs/how-to/train.md for each of them.
+learns all at once from speech, with the values of section 3.4; see docs/how-to/train.md for each of them.  ``context`` and
+``paper-context`` do the same for the network that paints in context (section 6.2).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, Literal
 from redub.errors import ConfigError
 from redub.training.course import Course
 from redub.training.settings import between, with_settings
+from redub_speech2vid.canvas import PLAIN, Canvas, context_canvas
+from redub_speech2vid.incontext import CONTEXT_SKIPS, GRID_ROWS, IDENTITY_SKIPS, ContextSkip, Shape
 from redub_speech2vid.model import SKIP_NAMES, SKIPS, Skip, Upsampling
 
 StageName = Literal["reader", "mouth", "ear", "joint", "sharpen"]
@@ -85,6 +88,10 @@ class PictureSettings:
     """How often one still stands in for all five, so that one is enough later."""
     code: float = between(0, 1, 0.03)
     """Sigma of noise on the mouth's shape."""
+    soft_share: float = between(0, 1, 0.0)
+    """How often all pictures of a sample are blurred alike, as where a face is small in the footage."""
+    soft: float = between(0, 10, 1.5)
+    """Largest sigma of that blur, px of the crop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +157,25 @@ class SharpenCourse(Course):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextSettings:
+    """How the network is built that paints in context; see `redub_speech2vid.incontext.Build`."""
+
+    width: float = between(1 / 16, 4, 1.0)
+    """Share of the table's channels in the context encoder."""
+    fine: float = between(1 / 16, 4, 1.0)
+    """The same in the decoder's last layers."""
+    rows: int = between(34, GRID_ROWS, GRID_ROWS)
+    """How many of the 54 rows of its maps are painted from; what is hidden lies within the lowest 34."""
+    shape: Shape = "table"
+    """``table`` for the paper's layers as far as they are known, ``slim`` for quick ones, ``moving`` for quick ones that take
+    pixels from the stills."""
+    identity_skips: tuple[ContextSkip, ...] = IDENTITY_SKIPS
+    """Which maps of the stills the decoder sees."""
+    context_skips: tuple[ContextSkip, ...] = CONTEXT_SKIPS
+    """Which maps of the frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """All values; `with_settings` puts single ones in."""
 
@@ -158,6 +184,9 @@ class Recipe:
     """Learn only this one, anew if it was begun with other values; empty learns what is missing."""
     width: float = between(1 / 16, 4, 0.5)
     """Share of the channels of the paper's layers."""
+    blend: Literal["poisson", "network"] = "poisson"
+    """Which network: the one whose pictures are blended, or the one that paints in context."""
+    context: ContextSettings = field(default_factory=ContextSettings)
     skips: tuple[Skip, ...] = SKIP_NAMES
     """The paper leaves the earliest one out, since the mouth then sticks to the stills'.  One that is taught from its own
     shape does not, and is sharper with it."""
@@ -181,6 +210,12 @@ class Recipe:
     )
     """Its norms settle early: with the few faces of a batch in each statistic, no network can give a face its own colours."""
     ear: EarCourse = EarCourse(steps=5000, rate=1.5e-3, decay=1e-2, warm_up=100, average=0.99, look_every=100, share=0.17)
+
+    @property
+    def canvas(self) -> Canvas:
+        """What is painted of a crop."""
+        return context_canvas(self.context.rows) if self.blend == "network" else PLAIN
+
     joint: PictureCourse = PictureCourse(
         steps=10_000, rate=2e-4, warm_up=200, clip=1.0, average=0.999, settle=0.6, look_every=250, identities=8, targets=3, share=0.2
     )
@@ -207,7 +242,22 @@ PAPER = Recipe(
     sharpen=SharpenCourse(
         steps=20_000, rate=1e-4, memory=0.999, decay=0.0, schedule="fixed", least_sigma=2.0, most_sigma=2.0, kernel_px=5, patch_px=112),
 )  # fmt: skip
-RECIPES = {"own": Recipe(), "paper": PAPER}
+CONTEXT = Recipe(
+    stages=("reader", "mouth"),
+    blend="network",
+    width=0.5,
+    context=ContextSettings(width=0.375, fine=0.375, rows=34, shape="moving", context_skips=("relu2", "pool1")),
+    sharpens=False,
+    samples=SampleSettings(every=2, voices=1),
+    picture=PictureSettings(soft_share=0.3),
+    # Where the face is, the frame tells: nothing has to be registered.
+    loss=LossSettings(register=False, critic_weight=0.0),
+    mouth=PictureCourse(
+        steps=20_000, rate=1e-3, warm_up=30, clip=1.0, average=0.995, settle=0.05, look_every=250, identities=3, targets=6, share=0.9
+    ),
+)
+PAPER_CONTEXT = replace(PAPER, blend="network", stages=("joint",))
+RECIPES = {"own": Recipe(), "paper": PAPER, "context": CONTEXT, "paper-context": PAPER_CONTEXT}
 
 
 def choose_recipe(name: str, settings: Mapping[str, str]) -> Recipe:
@@ -263,11 +313,25 @@ def what_matters(recipe: Recipe, stage: StageName) -> dict[str, Any]:
     if stage in ("mouth", "joint"):
         loss = asdict(recipe.loss)
         loss.pop("vggface")
+        if recipe.blend == "network":
+            facts |= {key: value for key, value in build_facts(recipe).items() if key != "width"}
         facts |= {"norms": recipe.norms} if stage == "mouth" else {}
         facts |= {"loss": loss, "skips": list(recipe.skips), "upsampling": recipe.upsampling, "identity": recipe.identity}
     if stage in ("mouth", "ear", "joint"):
         facts["width"] = recipe.width
     return facts
+
+
+def build_facts(recipe: Recipe) -> dict[str, str]:
+    """Return how the network is built, as metadata say it."""
+    facts = {"width": f"{recipe.width:g}"}
+    if recipe.blend == "network":
+        own = {
+            name: value if isinstance(value, str) else f"{value:g}" for name, value in asdict(recipe.context).items() if "skips" not in name
+        }
+        own |= {name: ",".join(getattr(recipe.context, name)) for name in ("identity_skips", "context_skips")}
+        return {**facts, "blend": "network", **{f"context.{name}": value for name, value in own.items()}}
+    return {**facts, "skips": ",".join(recipe.skips), "upsampling": recipe.upsampling}
 
 
 def stage_limit_s(recipe: Recipe, stage: StageName, limit_s: float | None) -> float | None:

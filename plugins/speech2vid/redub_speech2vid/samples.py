@@ -21,6 +21,7 @@ from redub.errors import RedubError
 from redub.plugin import Piece
 from redub.progress import Tell
 from redub.speech.features import COEFFICIENTS, COLUMNS
+from redub.training.stock import reduced
 from redub.types import RGB, Floats, Ints
 from redub_speech2vid.model import INPUT_PX
 from redub_speech2vid.recipe import SampleSettings
@@ -28,6 +29,8 @@ from redub_speech2vid.voices import loudness, voiced_windows
 
 VERSION = 1
 LINES, LABEL = "pieces.jsonl", "label.json"
+Shapes = Mapping[str, tuple[type, tuple[int, ...]]]
+"""Of each array: type, and shape of a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Samples:
 
     stretches: tuple[Stretch, ...]
     crops: RGB
-    """(N, 112, 112, 3)."""
+    """(N, S, S, 3)."""
     windows: NDArray[np.float16]
     """(N, voices, 12, 35) MFCC, the recorded voice first."""
     points: Floats
@@ -69,7 +72,9 @@ class Samples:
         return tuple(one for one in self.stretches if one.is_held_out)
 
 
-def collect(pieces: Callable[[], Iterable[Piece]], folder: Path, settings: SampleSettings, seed: int, tell: Tell) -> Samples:
+def collect(
+    pieces: Callable[[], Iterable[Piece]], folder: Path, settings: SampleSettings, seed: int, tell: Tell, size_px: int = INPUT_PX
+) -> Samples:
     """Collect samples into a folder, or open those that are there.
 
     Args:
@@ -78,20 +83,21 @@ def collect(pieces: Callable[[], Iterable[Piece]], folder: Path, settings: Sampl
         settings: Which frames, and how many voices.
         seed: For the voices.
         tell: Is told how many samples there are.
+        size_px: Side of the crops; pieces may hold larger ones, by a whole factor.
 
     Raises:
         RedubError: The disk is full, or a crop has another size.
     """
-    label = {"version": VERSION, "seed": seed, **asdict(settings)}
+    label = {"version": VERSION, "seed": seed, "size_px": size_px, **asdict(settings)}
     if folder.exists() and _read_json(folder / LABEL) != label:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / LABEL).write_text(json.dumps(label), encoding="utf-8")
-    shapes = _shapes(settings)
+    shapes = _shapes(settings, size_px)
     lines = _read_lines(folder, shapes)
     if not lines or "complete" not in lines[-1]:
         try:
-            _append(pieces(), folder, settings, seed, tell)
+            _append(pieces(), folder, shapes, tell, lambda piece: _arrays(piece, settings, size_px, seed))
         except OSError as error:
             raise RedubError(
                 f"Samples cannot be written to {folder}: {error.strerror}.", "Free some space, or set samples.every."
@@ -121,9 +127,9 @@ def choose_frames(piece: Piece, settings: SampleSettings) -> Ints:
     return chosen[:: settings.every]
 
 
-def _shapes(settings: SampleSettings) -> dict[str, tuple[type, tuple[int, ...]]]:
+def _shapes(settings: SampleSettings, size_px: int) -> Shapes:
     return {
-        "crops": (np.uint8, (INPUT_PX, INPUT_PX, 3)),
+        "crops": (np.uint8, (size_px, size_px, 3)),
         "windows": (np.float16, (settings.voices, COEFFICIENTS, COLUMNS)),
         "points": (np.float32, (68, 2)),
         "frames": (np.int64, ()),
@@ -131,8 +137,7 @@ def _shapes(settings: SampleSettings) -> dict[str, tuple[type, tuple[int, ...]]]
     }
 
 
-def _append(pieces: Iterable[Piece], folder: Path, settings: SampleSettings, seed: int, tell: Tell) -> None:
-    shapes = _shapes(settings)
+def _append(pieces: Iterable[Piece], folder: Path, shapes: Shapes, tell: Tell, measure: Callable[[Piece], dict[str, Any]]) -> None:
     lines = _read_lines(folder, shapes)
     done = {line["name"] for line in lines}
     row = max((line["stop"] for line in lines), default=0)
@@ -143,7 +148,7 @@ def _append(pieces: Iterable[Piece], folder: Path, settings: SampleSettings, see
     for piece in pieces:
         if piece.name in done:
             continue
-        arrays = _arrays(piece, settings, np.random.default_rng([seed, zlib.crc32(piece.name.encode())]))
+        arrays = measure(piece)
         for name, (kind, _) in shapes.items():
             with (folder / f"{name}.bin").open("ab") as file:
                 file.write(np.ascontiguousarray(arrays[name], kind).tobytes())
@@ -157,13 +162,12 @@ def _append(pieces: Iterable[Piece], folder: Path, settings: SampleSettings, see
     _add_line(folder, {"complete": True, "stop": row, "name": ""})
 
 
-def _arrays(piece: Piece, settings: SampleSettings, random: np.random.Generator) -> dict[str, Any]:
-    if piece.crops.shape[1:] != (INPUT_PX, INPUT_PX, 3):
-        raise RedubError(f"The faces of this pack are {piece.crops.shape[1]} px wide.", f"Make it with  redub pack --size {INPUT_PX}")
+def _arrays(piece: Piece, settings: SampleSettings, size_px: int, seed: int) -> dict[str, Any]:
+    random = np.random.default_rng([seed, zlib.crc32(piece.name.encode())])
     frames = choose_frames(piece, settings)
     times_s = piece.times_s[frames]
     return {
-        "crops": piece.crops[frames],
+        "crops": reduced(piece.crops[frames], size_px),
         "windows": voiced_windows(piece, times_s, settings, random),
         "points": piece.points[frames],
         "frames": frames,
@@ -175,7 +179,7 @@ def _row_bytes(shape: tuple[type, tuple[int, ...]]) -> int:
     return int(np.prod(shape[1])) * np.dtype(shape[0]).itemsize
 
 
-def _read_lines(folder: Path, shapes: Mapping[str, tuple[type, tuple[int, ...]]]) -> list[dict[str, Any]]:
+def _read_lines(folder: Path, shapes: Shapes) -> list[dict[str, Any]]:
     """Return the lines of pieces that are whole: up to the first that is half-written, or that the arrays do not hold."""
     lines: list[dict[str, Any]] = []
     path = folder / LINES

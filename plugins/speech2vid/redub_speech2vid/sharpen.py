@@ -13,7 +13,7 @@ from redub.training.journal import as_sheet
 from redub.training.loop import Lesson, Look
 from redub_speech2vid.desk import Desk, as_picture
 from redub_speech2vid.model import Sharpener
-from redub_speech2vid.pictures import as_floats, inner
+from redub_speech2vid.pictures import as_floats, blur
 
 LOOKED_AT = 16
 
@@ -51,26 +51,13 @@ def sharpen_lesson(desk: Desk, sharpener: Sharpener) -> Lesson[BlurBatch]:
     return Lesson(name="sharpen", model=sharpener, draw=draw, loss=loss, look=lambda: _look(desk, sharpener), samples=course.batch)
 
 
-def blur(pictures: Tensor, sigmas: Tensor, kernel_px: int) -> Tensor:
-    """Blur each picture with a Gaussian of its own: (B, 3, H, W), (B,) px -> (B, 3, H, W)."""
-    count, channels, height, width = pictures.shape
-    reach = kernel_px // 2
-    place = torch.arange(-reach, reach + 1, device=pictures.device)
-    kernel = torch.exp(-0.5 * (place[None] / sigmas[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
-    flat = F.pad(pictures.reshape(1, count * channels, height, width), (reach,) * 4, mode="replicate")
-    flat = F.conv2d(flat, kernel[:, None, None, :], groups=count * channels)
-    flat = F.conv2d(flat, kernel[:, None, :, None], groups=count * channels)
-    return flat.view(count, channels, height, width)
-
-
 def _look(desk: Desk, sharpener: Sharpener) -> Look:
     rows = [(one.start + one.stop) // 2 for one in desk.samples.held_out]
     rows = rows[:: max(1, len(rows) // LOOKED_AT)][:LOOKED_AT]
     if not rows:
         return Look()
     course = desk.recipe.sharpen
-    true = inner(as_floats(torch.from_numpy(desk.samples.crops[np.array(rows)]).to(desk.device)))
+    true = desk.canvas.cut(as_floats(torch.from_numpy(desk.samples.crops[np.array(rows)]).to(desk.device)))
     sigmas = torch.linspace(course.least_sigma, course.most_sigma, len(rows), device=desk.device)
     blurred = blur(true, sigmas, course.kernel_px)
     with desk.autocast():

@@ -30,14 +30,15 @@ from redub_speech2vid.critic import Critic
 from redub_speech2vid.desk import Desk, held_out, sheet
 from redub_speech2vid.draws import Drawer
 from redub_speech2vid.ear import Ear, ear_lesson, find_gain, fold
-from redub_speech2vid.lessons import Content, Painter, Teacher, joint_lesson, mouth_lesson, paint_heard, reader_lesson
+from redub_speech2vid.incontext import InContext
+from redub_speech2vid.lessons import Content, Network, Painter, Teacher, joint_lesson, mouth_lesson, paint_heard, reader_lesson
 from redub_speech2vid.model import STILLS, Sharpener, Speech2Vid
 from redub_speech2vid.norms import NormedDecoder
 from redub_speech2vid.pictures import Mouths, finish, on_device
-from redub_speech2vid.recipe import StageName, choose_recipe, in_epochs, stage_limit_s, uses_reader, what_matters
+from redub_speech2vid.recipe import Recipe, StageName, build_facts, choose_recipe, in_epochs, stage_limit_s, uses_reader, what_matters
 from redub_speech2vid.samples import Samples, collect
 from redub_speech2vid.sharpen import sharpen_lesson
-from redub_speech2vid.weights import SHARPENER, TEACHER, Base, read_base, shape_facts, write_weights
+from redub_speech2vid.weights import SHARPENER, TEACHER, Base, context_build, read_base, write_weights
 
 CALIBRATED_ON = 6
 """Batches that the norms of a base are found from."""
@@ -57,12 +58,18 @@ def train(request: TrainRequest) -> None:
     base = read_base(request.base, recipe) if request.base is not None else None
     if "ear" in recipe.stages and "mouth" not in recipe.stages and (base is None or not base.teacher):
         raise ConfigError("The ear hears what a mouth was taught to paint, and the stage mouth is left out.", "Give a base with --base.")
-    samples = collect(request.pieces, request.work / "samples", recipe.samples, request.seed, request.tell)
+    has_ear = base is not None and "gain" in base.teacher
+    if recipe.blend == "network" and not has_ear and not {"ear", "joint"} & set(recipe.stages):
+        hint = "Name one with --base, or learn to hear as well:  --set stages=reader,mouth,ear"
+        raise ConfigError("What paints in context hears with the ear of a base, and none is named.", hint)
+    canvas = recipe.canvas
+    samples = collect(request.pieces, request.work / "samples", recipe.samples, request.seed, request.tell, canvas.input_px)
     drawer = Drawer(samples, recipe.draw)
     if not len(drawer.rows):
         raise RedubError("Every piece of the footage is too short to learn from.", "Name longer footage, or lower draw.gap_frames.")
     basis = (base.basis() if base is not None else None) or _find_basis(samples)
-    desk = Desk(recipe=recipe, samples=samples, mouths=Mouths(samples, basis), drawer=drawer, device=device, seed=request.seed)
+    mouths = Mouths(samples, basis)
+    desk = Desk(recipe=recipe, samples=samples, mouths=mouths, drawer=drawer, device=device, seed=request.seed, canvas=canvas)
     training = _Training(request=request, desk=desk, basis=basis, base=base, parts=_make_parts(desk, base))
     for stage in recipe.stages:
         training.run(stage)
@@ -82,7 +89,7 @@ def _find_basis(samples: Samples) -> Basis:
 class _Parts:
     """Everything that is learnt in some stage."""
 
-    network: Speech2Vid
+    network: Network
     teacher: Teacher
     ear: Ear
     reader: Reader
@@ -94,13 +101,13 @@ def _make_parts(desk: Desk, base: Base | None) -> _Parts:
     """Make all networks, from the seed or from a base."""
     recipe = desk.recipe
     torch.manual_seed(chance(desk.seed, "start"))
-    network = Speech2Vid(skips=recipe.skips, upsampling=recipe.upsampling, width=recipe.width)
+    network = _make_network(recipe)
     teacher, ear, reader, sharpener = Teacher(), Ear(network.audio, recipe.ear.dropout), Reader(), Sharpener()
     vgg = load_vgg(Path(recipe.loss.vggface), recipe.loss.vggface_input) if recipe.loss.vggface else None
     if recipe.identity == "vggface" and vgg is not None:
         start_identity(network.identity, vgg)
     if base is not None:
-        network.load_state_dict(base.network)
+        base.fill(network)
         if "fc.weight" in base.teacher:
             teacher.load_state_dict({name: base.teacher[name] for name in ("fc.weight", "fc.bias")})
             ear.head.load_state_dict({name: base.teacher[f"head.{name}"] for name in ("weight", "bias")})
@@ -114,6 +121,12 @@ def _make_parts(desk: Desk, base: Base | None) -> _Parts:
     return _Parts(
         network=network, teacher=teacher, ear=ear, reader=reader, sharpener=sharpener, content=choices[recipe.loss.content]()
     )  # fmt: skip
+
+
+def _make_network(recipe: Recipe) -> Network:
+    if recipe.blend == "network":
+        return InContext(context_build(build_facts(recipe)))
+    return Speech2Vid(skips=recipe.skips, upsampling=recipe.upsampling, width=recipe.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,13 +173,14 @@ class _Training:
             return reader_lesson(desk, parts.reader), recipe.reader
         if stage == "mouth":
             normed = NormedDecoder(parts.network.decoder).to(desk.device) if recipe.norms else None
+            is_settled = self.base is not None and self.base.is_same
             if normed is not None and self.base is not None:
                 self._calibrate(normed)
             # Whether earlier stages were learnt in this run or before must not matter.
             torch.manual_seed(chance(desk.seed, "critic"))
-            critic = Critic().to(desk.device, memory_format=torch.channels_last) if recipe.loss.critic_weight else None  # type: ignore[call-overload]
-            # The norms of a base are settled.
-            course = replace(recipe.mouth, settle=0.0) if self.base is not None else recipe.mouth
+            critic = Critic(desk.canvas).to(desk.device, memory_format=torch.channels_last) if recipe.loss.critic_weight else None  # type: ignore[call-overload]
+            # The norms of a base are settled, unless it is another kind of network.
+            course = replace(recipe.mouth, settle=0.0) if is_settled else recipe.mouth
             return mouth_lesson(desk, Painter(parts.network, parts.teacher, normed, critic), parts.content), course
         if stage == "ear":
             return ear_lesson(desk, parts.ear), recipe.ear
@@ -183,7 +197,8 @@ class _Training:
 
         def paint() -> None:
             for batch in batches:
-                painter(batch.codes, painter.identify(finish(batch)[0]).repeat(batch.targets.shape[1]))
+                stills, whole = finish(batch)
+                painter(batch.codes, painter.scene(painter.identify(stills).repeat(batch.targets.shape[1]), whole))
 
         normed.calibrate(paint)
 
@@ -201,14 +216,18 @@ class _Training:
 
     def _join(self) -> None:
         """Give the network its ear."""
-        gain = find_gain(self.desk, self.parts.ear)
+        gain = find_gain(self.desk, self.parts.ear) if "ear" in self.learnt or self.base is None else self.base.teacher["gain"]
         fold(self.parts.ear, self.parts.teacher, gain)
         self.extra["gain"] = gain
+
+    def _has_ear(self) -> bool:
+        """Say whether the base has learnt to hear; what it hears has to be told to the teacher that was learnt since."""
+        return self.base is not None and "gain" in self.base.teacher
 
     def write(self) -> None:
         """Put the parts together, show what they paint, and write the weights."""
         recipe, parts, desk = self.desk.recipe, self.parts, self.desk
-        if "ear" in self.learnt and "joint" not in self.learnt:
+        if "joint" not in self.learnt and ("ear" in self.learnt or self._has_ear()):
             self._join()
         parts.network.eval()
         found = _show_result(desk, parts.network, self.request.work)
@@ -220,7 +239,7 @@ class _Training:
             tensors |= {SHARPENER + name: tensor for name, tensor in parts.sharpener.state_dict().items()}
         speakers = {one.speaker for one in desk.samples.learnt_from}
         metadata = {
-            **shape_facts(recipe), "stills": str(STILLS), "sharpen": "1" if recipe.sharpens and "sharpen" in self.learnt else "0",
+            **build_facts(recipe), "stills": str(STILLS), "sharpen": "1" if recipe.sharpens and "sharpen" in self.learnt else "0",
             "recipe": self.request.recipe or "own", "settings": json.dumps(dict(self.request.settings)), "seed": str(desk.seed),
             "steps": ",".join(f"{name}:{learnt.step}" for name, learnt in self.learnt.items()), "redub": VERSION,
             "speakers": str(len(speakers)), "frames": str(sum(map(len, desk.samples.learnt_from))),
@@ -237,7 +256,7 @@ class _Training:
         return {TEACHER + name: tensor for name, tensor in {**tensors, **self.extra}.items()}
 
 
-def _show_result(desk: Desk, network: Speech2Vid, folder: Path) -> dict[str, float]:
+def _show_result(desk: Desk, network: Network, folder: Path) -> dict[str, float]:
     """Paint held-out pieces from their sound, and as a check from sound that is not theirs; keep sheet and numbers."""
     shown = held_out(desk)
     if not shown:

@@ -161,19 +161,21 @@ def plain_decoder(decoder: Decoder, heard: Tensor, feature: Tensor, maps: dict[s
         layer: Any = getattr(decoder, name)
         x = torch.cat([maps[skip], x], 1) if skip in skips else x
         low, high = PADS[name]
-        if layer.upsampling == "transposed":
+        if layer.is_transposed:
             x = F.conv_transpose2d(x, layer.weight, layer.bias, stride=2, padding=1)
             x = F.pad(x, (low - 1, high - 1, low - 1, high - 1))
         else:
             x = F.conv2d(F.pad(twice(x), (low, high, low, high)), layer.weight, layer.bias)
         return F.relu(x)
 
-    x = F.relu(decoder.conv8(torch.cat([heard, feature], 1)[..., None, None]))
+    x = torch.cat([heard, feature], 1)[..., None, None]
+    x = F.relu(F.conv2d(x, decoder.conv8.weight, decoder.conv8.bias))
     x = up("conv2", up("conv1_3", up("conv1_2", up("conv1_1", x))))
-    x = F.relu(decoder.conv3_2(F.pad(up("conv3_1", x, "relu2"), (3, 3, 3, 3))))
+    x = F.pad(up("conv3_1", x, "relu2"), (3, 3, 3, 3))
+    x = F.relu(F.conv2d(x, decoder.conv3_2.weight, decoder.conv3_2.bias))
     x = up("conv5_1", up("conv4", x, "pool1"), "relu1")
-    x = F.relu(decoder.conv5_2(F.pad(x, (2, 1, 2, 1))))
-    return torch.sigmoid(decoder.conv5_3(F.pad(x, (2, 1, 2, 1))))
+    x = F.relu(F.conv2d(F.pad(x, (2, 1, 2, 1)), decoder.conv5_2.weight, decoder.conv5_2.bias))
+    return torch.sigmoid(F.conv2d(F.pad(x, (2, 1, 2, 1)), decoder.conv5_3.weight, decoder.conv5_3.bias))
 
 
 @torch.no_grad()

@@ -9,8 +9,9 @@ pytest.importorskip("redub_speech2vid", reason="install it:  pip install ./plugi
 
 import numpy as np  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from redub_speech2vid.canvas import PLAIN  # noqa: E402
 from redub_speech2vid.critic import BOTTOM, LEFT, RIGHT, TOP, Critic, belief_loss, critic_loss  # noqa: E402
-from redub_speech2vid.pictures import as_floats, inner  # noqa: E402
+from redub_speech2vid.pictures import as_floats  # noqa: E402
 from redub_speech2vid.register import find_maps, registered  # noqa: E402
 from torch import Tensor  # noqa: E402
 
@@ -19,7 +20,7 @@ from redub.testing import draw_face  # noqa: E402
 
 def faces(count: int, openness: float = 0.3, first: int = 0) -> Tensor:
     drawn = np.stack([draw_face(112, openness, seed)[0] for seed in range(first, first + count)])
-    return inner(as_floats(torch.from_numpy(drawn)))
+    return PLAIN.cut(as_floats(torch.from_numpy(drawn)))
 
 
 def moved(pictures: Tensor, maps: Tensor) -> Tensor:

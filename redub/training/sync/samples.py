@@ -32,6 +32,7 @@ from redub.speech.sync_features import (
     nearest,
     take_mouths,
 )  # fmt: skip
+from redub.training.stock import reduced
 from redub.types import RGB, Bools
 
 VERSION = 2
@@ -156,8 +157,6 @@ def _write(pieces: Iterable[Piece], folder: Path, tell: Tell) -> None:
 
 def _append(piece: Piece, mouths: BinaryIO, shapes: BinaryIO, speech: BinaryIO, bands: BinaryIO) -> int:
     """Append one piece; return how many instants it has."""
-    if piece.crops.shape[1:] != (CROP_PX, CROP_PX, 3):
-        raise RedubError(f"The faces of this pack are {piece.crops.shape[1]} px wide.", f"Make it with  redub pack --size {CROP_PX}")
     at_s = instants(piece.times_s)
     index = nearest(piece.times_s, at_s)
     if not len(at_s) or (index < 0).any():
@@ -165,7 +164,7 @@ def _append(piece: Piece, mouths: BinaryIO, shapes: BinaryIO, speech: BinaryIO, 
     # Sound that is early says at t - offset what the lips say at t.
     heard_s = at_s - piece.offset_s
     starts = round(float(heard_s[0]) * SOUND_RATE_HZ - SPAN / 2) + HOP * np.arange(columns_of(len(at_s)))
-    mouths.write(take_mouths(piece.crops[index], WIDE).tobytes())
+    mouths.write(take_mouths(reduced(piece.crops[index], CROP_PX), WIDE).tobytes())
     shapes.write(mouth_shapes(piece.points[index]).astype(np.float16).tobytes())
     speech.write(find_speech(piece.speech, heard_s).tobytes())
     bands.write(log_mel(piece.speech, starts).astype(np.float16).tobytes())
