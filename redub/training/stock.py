@@ -128,4 +128,5 @@ def reduced(crops: RGB, size_px: int) -> RGB:
     if factor == 1:
         return crops
     parts = crops.reshape(len(crops), size_px, factor, size_px, factor, 3)
-    return np.rint(parts.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+    averaged: RGB = np.rint(parts.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+    return averaged
