@@ -131,7 +131,7 @@ def test_an_unknown_generator_names_what_is_there(work):
 
 
 def test_a_blending_the_generator_lacks(work, demo_plan):
-    said = refused(*dub(work, "--blend", "network", "--plan", demo_plan, generator="speech2vid"))
+    said = refused(*dub(work, "--blend", "feather", "--plan", demo_plan, generator="speech2vid"))
     assert "speech2vid" in said
 
 

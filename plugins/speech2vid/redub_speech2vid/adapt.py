@@ -37,7 +37,7 @@ from redub_speech2vid.voices import room_windows
 from redub_speech2vid.weights import TEACHER, network_from
 
 STEPS, BATCH = 300, 12
-CONTEXT_STEPS, CONTEXT_BATCH = 240, 8
+CONTEXT_STEPS, CONTEXT_BATCH = 150, 8
 """In context, whose pictures are four times as large; the frame tells it much of what else had to be learnt."""
 RATE, WARM_UP = 4e-4, 10
 CODE_NOISE = 0.03
