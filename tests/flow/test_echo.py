@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -155,7 +156,9 @@ def test_frames_without_a_face_pass_through(heads, make_clip, tone, tmp_path, lo
 @pytest.mark.parametrize("name", ["grid_s30_1.mpg", "seat_t1_1.mkv", "presenter_b_1.mp4", "presenter_a_1.mp4", "mcgurk_1.mp4"])
 def test_real_clips_come_back(shared_clips, tone, tmp_path, lossless, name):
     video = shared_clips / "test" / name
-    result = redub.redub(video, tone(1.0), "echo", output=tmp_path / "out.mp4", plan=tmp_path / "plan", config=lossless)
+    # Whether lips suit the sound is another question, and in some of these clips they do not.
+    config = replace(lossless, speakers=replace(lossless.speakers, listen=False))
+    result = redub.redub(video, tone(1.0), "echo", output=tmp_path / "out.mp4", plan=tmp_path / "plan", config=config)
     check_echo(video, result)
     with av.open(str(video)) as container:
         assert result.painted_frames > 0.9 * len(list(container.decode(video=0)))
