@@ -24,7 +24,7 @@ CONTEXT_WEIGHTS = (
         sha256="5ce7a904d4c8501108b9a7ab5d8cbbcfc6a88bf10f9145680855542d8b76a260",
         size_bytes=18505604,
         licence="CC-BY-4.0",
-        source="redub's repository; trained on the GRID audiovisual sentence corpus (Cooke, Barker, Cunningham, Shao 2006) and drawn people",
+        source="redub's repository; trained on the GRID corpus (Cooke, Barker, Cunningham, Shao 2006) and on drawn people",
         package="redub_speech2vid",
     ),
 )
