@@ -12,8 +12,8 @@ from redub.errors import RedubError
 from redub.plugin import TrainRequest, choose_device
 from redub.speech.sync_features import BANDS
 from redub.speech.sync_layers import ClipSync
-from redub.speech.syncnet import OwnSync, read_model, write_own
-from redub.training.checkpoint import checksum
+from redub.speech.syncnet import OwnSync, own_network, read_model, write_own
+from redub.training.checkpoint import checksum, read_tensors
 from redub.training.course import chance
 from redub.training.journal import save_rgb
 from redub.training.loop import Learnt, Session, learn
@@ -57,7 +57,8 @@ def _start(request: TrainRequest, recipe: Recipe) -> ClipSync:
         if not isinstance(base, OwnSync):
             raise RedubError(f"The base {request.base.name} is not a network that redub trains.", "Name weights of  redub train sync.")
         try:
-            network.load_state_dict(base.network.state_dict())
+            # What reads has its norms put into its convolutions; what learns on needs them apart.
+            network.load_state_dict(own_network(*read_tensors(request.base)).state_dict())
         except RuntimeError as error:
             shape = f"width {base.network.width:g} and {base.network.features} features"
             raise RedubError(f"The base {request.base.name} has {shape}.", "Set width and features to these.") from error
