@@ -21,7 +21,7 @@ from redub.plugin import Clip, Generator, LoadContext, Painted, check_clip, choo
 from redub.speech.features import speech_windows
 from redub.training.checkpoint import read_tensors
 from redub.types import RGB, Blend
-from redub_speech2vid.hidden import fade, hide
+from redub_speech2vid.hidden import hide, shown
 from redub_speech2vid.incontext import CONTEXT_PX, Build, InContext, painted_rows
 from redub_speech2vid.model import Identity, Sharpener, Speech2Vid
 from redub_speech2vid.plugin import INFO
@@ -125,7 +125,7 @@ class Speech2VidGenerator(Generator):
             return Painted(frames=painted)
         # Above what is painted the frame is as it was; the fade shows none of it.
         whole = np.concatenate([clip.frames[:, : self.top], painted], axis=1)
-        return Painted(frames=whole, alpha=np.broadcast_to(fade(CONTEXT_PX), (count, CONTEXT_PX, CONTEXT_PX)))
+        return Painted(frames=whole, alpha=np.broadcast_to(shown(CONTEXT_PX), (count, CONTEXT_PX, CONTEXT_PX)))
 
     def _paint(self, windows: Tensor, identity: Identity, frames: Tensor | None) -> RGB:
         """(B, 1, 12, 35), and (B, 224, 224, 3) where frames are seen -> (B, height, width, 3)."""

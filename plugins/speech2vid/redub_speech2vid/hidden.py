@@ -17,7 +17,7 @@ from torch import Tensor
 
 from redub.faces.canonical import CANONICAL_FACE
 from redub.faces.cv import load_cv
-from redub.faces.masks import LOWER_TOP
+from redub.faces.masks import LOWER_TOP, lower_face_mask
 from redub.types import Bools, Doubles, Floats
 
 TOP = LOWER_TOP - 0.006
@@ -29,6 +29,8 @@ SKIN = ((0.24, 0.23), (0.76, 0.39))
 """Left top and right bottom of where the skin's colour is taken from: cheeks and nose, below the eyes and above the mask."""
 OUTSIDE, INSIDE = 0.022, 0.033
 """What is painted fades in over so much of the crop at each side of the mask's outline."""
+SIDE_EDGE = 0.08
+"""Width of the soft edge inside the jaw's line."""
 DRAWN_PX = 896
 
 
@@ -63,6 +65,18 @@ def fade(size_px: int) -> Floats:
     soft = _shrunk((0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32), size_px)
     soft.setflags(write=False)
     return soft
+
+
+@lru_cache(maxsize=8)
+def shown(size_px: int) -> Floats:
+    """Return how much of a painted pixel is put back: (size_px, size_px), read-only.
+
+    Where a head is turned, what lies beyond the line of its jaw is wall in the frame and cheek in the stills.  So at the sides it
+    ends, softly, where the mask of blending does, and only at the chin it reaches further down.
+    """
+    within = np.minimum(fade(size_px), lower_face_mask(size_px, SIDE_EDGE))
+    within.setflags(write=False)
+    return within
 
 
 def hide(pictures: Tensor) -> Tensor:
