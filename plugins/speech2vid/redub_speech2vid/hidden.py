@@ -28,7 +28,7 @@ BOTTOM = 0.992
 SKIN = ((0.24, 0.23), (0.76, 0.39))
 """Left top and right bottom of where the skin's colour is taken from: cheeks and nose, below the eyes and above the mask."""
 OUTSIDE, INSIDE = 0.022, 0.033
-"""What is painted fades in over so much of the crop at each side of the mask's outline."""
+"""What is learnt fades in over so much of the crop at each side of the mask's outline."""
 SIDE_EDGE = 0.08
 """Width of the soft edge inside the jaw's line."""
 DRAWN_PX = 896
@@ -55,7 +55,7 @@ def hidden_mask(size_px: int) -> Bools:
 
 @lru_cache(maxsize=8)
 def fade(size_px: int) -> Floats:
-    """Return how much of a painted pixel is shown: (size_px, size_px), 1 well inside the mask and 0 well outside, read-only."""
+    """Return how much it matters that a pixel is right: (size_px, size_px), 1 well inside the mask and 0 well outside, read-only."""
     cv2, inside = load_cv(), _drawn()
     # At the crop's lower side nothing may be shown: beyond it there is nothing that was painted.
     inside[round((1 - OUTSIDE) * DRAWN_PX) :] = 0
@@ -67,16 +67,13 @@ def fade(size_px: int) -> Floats:
     return soft
 
 
-@lru_cache(maxsize=8)
 def shown(size_px: int) -> Floats:
     """Return how much of a painted pixel is put back: (size_px, size_px), read-only.
 
-    Where a head is turned, what lies beyond the line of its jaw is wall in the frame and cheek in the stills.  So at the sides it
-    ends, softly, where the mask of blending does, and only at the chin it reaches further down.
+    Less than is painted: where a head is turned, what lies beyond the line of its jaw is wall in the frame and cheek in the
+    stills.  So it is the mask of blending, with a wider edge.
     """
-    within = np.minimum(fade(size_px), lower_face_mask(size_px, SIDE_EDGE))
-    within.setflags(write=False)
-    return within
+    return lower_face_mask(size_px, SIDE_EDGE)
 
 
 def hide(pictures: Tensor) -> Tensor:
