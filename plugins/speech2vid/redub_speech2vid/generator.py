@@ -21,14 +21,15 @@ from redub.plugin import Clip, Generator, LoadContext, Painted, check_clip, choo
 from redub.speech.features import speech_windows
 from redub.training.checkpoint import read_tensors
 from redub.types import RGB, Blend
+from redub_speech2vid.canvas import PLAIN, context_canvas
 from redub_speech2vid.hidden import hide, shown
-from redub_speech2vid.incontext import CONTEXT_PX, Build, InContext, painted_rows
+from redub_speech2vid.incontext import CONTEXT_PX, Build, InContext
 from redub_speech2vid.model import Identity, Sharpener, Speech2Vid
 from redub_speech2vid.plugin import INFO
 from redub_speech2vid.weights import SHARPENER, network_from
 
 Network = Speech2Vid | InContext
-Any_ = TypeVar("Any_", bound=nn.Module)
+Module = TypeVar("Module", bound=nn.Module)
 
 BATCH = 8
 """Frames go through the network so many at a time, the last ones filled up: other numbers may take other ways through the
@@ -101,14 +102,13 @@ class Speech2VidGenerator(Generator):
 
     def __init__(self, network: Network, sharpener: Sharpener | None, device: str, context: LoadContext) -> None:
         self.device, self.mode = device, INFO.modes[context.mode]
-        self.sees_frames = isinstance(network, InContext)
+        self.canvas = context_canvas(network.decoder.rows) if isinstance(network, InContext) else PLAIN
         self.type = torch.bfloat16 if has_bfloat16(device) else torch.float32
         self.network = _ready(_fused(network.eval()), device, self.type)
         # The last layer decides the colours: half precision would show as bands.
         self.network.decoder.conv5_3.float()
         self.sharpener = _ready(sharpener.eval(), device, self.type) if sharpener is not None else None
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
-        self.top = CONTEXT_PX - painted_rows(network.decoder.rows) if isinstance(network, InContext) else 0
 
     @torch.inference_mode()
     def generate(self, clip: Clip) -> Painted:
@@ -117,14 +117,14 @@ class Speech2VidGenerator(Generator):
         windows = torch.from_numpy(speech_windows(clip.speech, clip.times_s))[:, None]
         count = len(windows)
         rows = torch.arange(count + -count % BATCH).clamp(max=count - 1)
-        frames = torch.tensor(clip.frames)[rows] if self.sees_frames else None
+        frames = torch.tensor(clip.frames)[rows] if self.canvas.has_context else None
         parts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
         pictures = [self._paint(windows[rows[part]], identity, None if frames is None else frames[part]) for part in parts]
         painted = np.concatenate(pictures)[:count]
         if frames is None:
             return Painted(frames=painted)
-        # Above what is painted the frame is as it was; the fade shows none of it.
-        whole = np.concatenate([clip.frames[:, : self.top], painted], axis=1)
+        # Above what is painted the frame is as it was; none of it is put back.
+        whole = np.concatenate([clip.frames[:, : self.canvas.top], painted], axis=1)
         return Painted(frames=whole, alpha=np.broadcast_to(shown(CONTEXT_PX), (count, CONTEXT_PX, CONTEXT_PX)))
 
     def _paint(self, windows: Tensor, identity: Identity, frames: Tensor | None) -> RGB:
@@ -168,7 +168,7 @@ def has_bfloat16(device: str) -> bool:
     return kind == "cpu" and is_native is not None and bool(is_native())
 
 
-def _ready(network: Any_, device: str, kind: torch.dtype) -> Any_:
+def _ready(network: Module, device: str, kind: torch.dtype) -> Module:
     return network.to(device, kind, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
