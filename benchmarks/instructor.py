@@ -27,7 +27,6 @@ from redub_lumierenet.recipe import MOST_BACK, choose_recipe
 from redub_lumierenet.samples import Samples, Stretch, mouth_boxes, open_samples
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
-from redub.config import Config
 from redub.draw.paper import FAINT, INK, LINE, font, new_page
 from redub.faces.follow import look
 from redub.faces.geometry import similarity_from_points
@@ -38,7 +37,7 @@ from redub.plugin import Blend, LoadContext
 from redub.training.journal import as_sheet, save_picture, save_rgb
 from redub.training.loop import Session, learn
 from redub.types import RGB, Doubles, Ints
-from redub.weights import IN_FOLDER
+from redub.weights import IN_FOLDER, read_facts
 
 SMALL = 32
 """Figures are compared at this size to find the nearest."""
@@ -225,6 +224,15 @@ def _draw(found: dict[int, dict[str, float]], target: Path) -> None:
     save_picture(page, target)
 
 
+def check_fits(weights: Path, samples: Samples, work: Path) -> None:
+    """Refuse weights that were trained with other figures, or at another rate, than the samples have."""
+    facts, label = read_facts(weights), json.loads((samples_folder(work) / "label.json").read_text())
+    wanted = {"side": str(label["side"]), "figures": label["source"], "frame_rate": str(samples.rate_hz)}
+    differing = ", ".join(f"{name} {facts.get(name)} and not {value}" for name, value in wanted.items() if facts.get(name) != value)
+    if differing:
+        raise SystemExit(f"{weights} cannot be compared on this footage: {differing}.")
+
+
 def samples_folder(work: Path) -> Path:
     """Return where a training keeps its samples."""
     return work / "samples"
@@ -244,6 +252,8 @@ def main() -> None:
     asked = parser.parse_args()
     work = asked.folder / "training"
     samples = open_samples(samples_folder(work))
+    if not samples.held_out:
+        raise SystemExit("Nothing of this footage was held out, so nothing can be measured on it.")
     if asked.pieces:
         chosen = {int(i) for i in np.linspace(0, len(samples.held_out) - 1, asked.pieces)}
         kept = {one.name for i, one in enumerate(samples.held_out) if i in chosen}
@@ -252,11 +262,11 @@ def main() -> None:
             stretches=tuple(one if not one.is_held_out or one.name in kept else replace(one, is_odd=True) for one in samples.stretches),
         )
     paths = {"SeqPix2Pix": asked.folder, **dict(one.split("=", 1) for one in asked.weights)}
-    blend = Config().blend.mode if Config().blend.mode is Blend.FEATHER else Blend.FEATHER
     models: dict[str, Any] = {}
     for name, path in paths.items():
         file = Path(path) / IN_FOLDER if Path(path).is_dir() else Path(path)
-        models[name] = load(LoadContext(device=asked.device, mode=blend, weights={"w": file}))
+        check_fits(file, samples, work)
+        models[name] = load(LoadContext(device=asked.device, mode=Blend.FEATHER, weights={"w": file}))
     asked.output.mkdir(parents=True, exist_ok=True)
     rows = evaluate(samples, models, asked.every, asked.output)
     text = table(rows, samples)

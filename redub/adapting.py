@@ -34,6 +34,7 @@ from redub.speech.lips import Stretch, compare, loudness
 from redub.stages.speakers import choose_speakers, where_heard
 from redub.types import Blend, Bools, Speaking
 from redub.version import VERSION
+from redub.weights import sha256
 
 SOUND_RATE_HZ = 16_000
 SEED = 0
@@ -53,6 +54,8 @@ class Job:
     folder: Path | None
     """The plan's folder; None keeps nothing."""
     device: str = "auto"
+    weights: str = ""
+    """Those that the user named, if any; see `redub.plugin.manager.find_weights`."""
     force: bool = False
     """Adapt also where it has been done."""
     tell: Tell = silent
@@ -174,7 +177,7 @@ class _Run:
         ]
         with tempfile.TemporaryDirectory(prefix="adapt.", dir=self.scratch) as work:
             request = AdaptRequest(
-                pieces=pieces, mode=job.mode, weights=manager.find_weights(job.entry, job.mode),
+                pieces=pieces, mode=job.mode, weights=manager.find_weights(job.entry, job.mode, job.weights),
                 output=Path(work) / "adapted.safetensors", device=job.device, seed=SEED, limit_s=job.config.limit_s or None,
                 tell=lambda _, done, total: job.tell("adapt", done, total),
             )  # fmt: skip
@@ -234,7 +237,7 @@ def _key(plan: Plan, job: Job) -> Key:
         "distribution": job.entry.distribution,
         "adapter": info.adapter,
         "mode": str(job.mode),
-        "base": {file.name: file.sha256 for file in info.modes[job.mode].weights},
+        "base": _base(job),
         "video": plan.source.sha256,
         "speaking": [[one.track, one.start, one.stop] for one in plan.speaking],
         "learnt": [[one.track, int(one.start), int(one.stop)] for one in _as_heard(plan).speaking],
@@ -244,6 +247,13 @@ def _key(plan: Plan, job: Job) -> Key:
         "settings": {name: value for name, value in asdict(job.config).items() if name not in ("use", "limit_s")},
         "seed": SEED,
     }
+
+
+def _base(job: Job) -> dict[str, str]:
+    """Return the sha256 of each file that learning starts from."""
+    if job.weights:
+        return {name: sha256(path) for name, path in manager.find_weights(job.entry, job.mode, job.weights).items()}
+    return {file.name: file.sha256 for file in job.entry.info.modes[job.mode].weights}
 
 
 def _as_heard(plan: Plan) -> Plan:

@@ -70,7 +70,7 @@ class Cast:
             self._held.pop(next(iter(self._held))).generator.close()
         job = self._job
         try:
-            return replace(self._base, generator=manager.load(job.entry, job.mode, device=job.device, adapted=file))
+            return replace(self._base, generator=manager.load(job.entry, job.mode, device=job.device, adapted=file, named=job.weights))
         except RedubError as error:
             self._notices.append(f"{error.message} The weights are used as they are.")
             self._files = {track: path for track, path in self._files.items() if path != file}

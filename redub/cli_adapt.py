@@ -21,6 +21,7 @@ from redub.options import (
     SetOption,
     Speaker,
     Video,
+    Weights,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 def adapt(  # noqa: PLR0913  a command's options are its arguments
     video: Video,
     generator: Generator = "speech2vid",
+    weights: Weights = "",
     plan: PlanOption = None,
     blend: BlendOption = None,
     speaker: Speaker = "auto",
@@ -60,9 +62,11 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
         from redub.who import check_speaker, choose
 
         chosen = _settings(config, settings, None, True, adapt_time)
-        entry = manager.check_ready(generator, blend)
+        entry = manager.check_ready(generator, blend, weights)
         mode = choose_blend(entry.info, blend, chosen.blend.mode, notices)
-        job = Job(entry=entry, mode=mode, config=chosen.adapt, folder=None, device=device, force=force, tell=tell)
+        job = Job(
+            entry=entry, mode=mode, config=chosen.adapt, folder=None, device=device, weights=weights, force=force, tell=tell
+        )  # fmt: skip
         check_adaptable(job)
         check_speaker(speaker)
         made, folder = analyse_into(video, plan, chosen, notices, tell=tell)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from redub.errors import MediaError, PluginError
-from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption
+from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption, Weights
 
 if TYPE_CHECKING:
     from redub.choices import Blend
@@ -34,6 +34,7 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
         list[Path], typer.Argument(metavar="FOOTAGE", help="Videos, or manifests of videos with their speakers.", show_default=False)
     ],
     generator: Generator = "speech2vid",
+    weights: Weights = "",
     protocol: Annotated[
         Protocol, typer.Option("--protocol", help="Paint clips with their own sound, with another clip's of the speaker, or both.")
     ] = Protocol.BOTH,
@@ -77,7 +78,9 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
         recordings = find_recordings(footage, split or ["test"])
         chosen = _settings(config, settings, None)
         network = find_network(sync_weights) if chosen.sync.judge or sync_weights is not None else None
-        wish = _Wish(protocol=protocol, blend=blend, device=device, profile=course, network=network, adapts=adapt)
+        wish = _Wish(
+            protocol=protocol, blend=blend, device=device, weights=weights, profile=course, network=network, adapts=adapt
+        )  # fmt: skip
         report = _measure(recordings, generator, chosen, wish, tell)
         if output is not None:
             write_page(report, output)
@@ -92,6 +95,7 @@ class _Wish:
     protocol: Protocol
     blend: Blend | None
     device: str
+    weights: str
     profile: Profile | None
     network: SyncModel | None
     adapts: bool
@@ -103,12 +107,12 @@ def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish
     from redub.plugin import manager
     from redub.stages.generate import Model
 
-    entry = manager.check_ready(name, wish.blend)
+    entry = manager.check_ready(name, wish.blend, wish.weights)
     modes = entry.info.modes
     usual = config.blend.mode if config.blend.mode in modes else next(iter(modes))
     blend = wish.blend or usual
     config = replace(config, blend=replace(config.blend, mode=blend))
-    with manager.load(entry, blend, device=wish.device) as generator:
+    with manager.load(entry, blend, device=wish.device, named=wish.weights) as generator:
         model = Model(info=entry.info, mode=modes[blend], generator=generator)
         measure = partial(
             metrics.evaluate, recordings, protocol=metrics.Protocol(wish.protocol), config=config, profile=wish.profile,
@@ -118,7 +122,7 @@ def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish
             return measure(model)
         if not entry.info.adapter:
             raise PluginError(f"The generator {name} cannot be adapted.", "Measure it as it is, without --adapt.")
-        with metrics.adapting(entry, blend, model, device=wish.device) as (load, remarks):
+        with metrics.adapting(entry, blend, model, device=wish.device, named=wish.weights) as (load, remarks):
             report = measure(load)
         for remark in remarks:
             typer.echo(f"note: not adapted to {remark}", err=True)

@@ -21,7 +21,7 @@ Weights = Annotated[
     str,
     _Option(
         "--weights", metavar="NAME|FILE|FOLDER", show_default="the generator's own",
-        help="Of whom, for a generator that knows one person: one that comes with it, or what [b]redub train[/b] made.",
+        help="What [b]redub train[/b] made; for a generator that knows one person also a name that comes with it.",
     ),
 ]  # fmt: skip
 Output = Annotated[

@@ -91,7 +91,8 @@ def redub(
         video: Somebody talking.
         audio: The new sound, in any format that FFmpeg reads.
         generator: A name from ``redub plugins``.
-        weights: Whose, for a generator that knows one person: a name of its own, a file, or the folder of a training.
+        weights: In the place of the generator's own: a file, or the folder of a training; for one that knows one person, whose, or a
+            name that comes with it.
         output: Where the result goes; by default ``VIDEO.AUDIO.mp4`` beside the video.
         plan: A plan's folder; made there if there is none.  By default the one beside the video.
         config: All other settings.
@@ -276,7 +277,7 @@ def render(
         loaded = Model(info=info, mode=info.modes[blending], generator=model)
         # Photographs ask for another face than the one that the video could teach.
         learning = replace(config.adapt, use=config.adapt.use and not stills)
-        job = Job(entry=entry, mode=blending, config=learning, folder=folder, device=device, tell=tell)
+        job = Job(entry=entry, mode=blending, config=learning, folder=folder, device=device, weights=str(weights), tell=tell)
         cast = stack.enter_context(cast_speakers(plan, video, loaded, job, notices))
         mark = SyntheticMark(
             generator=info.name,

@@ -53,7 +53,7 @@ def speak(  # noqa: PLR0913  what a user may say of a run
             mouth it is.  None for a generator of whole pictures, which knows whom it paints.
         audio: What is said, in any format that FFmpeg reads; the video is as long.
         generator: A name from ``redub plugins``.
-        weights: Whose, for a generator that knows one person; as for `redub.redub`.
+        weights: As for `redub.redub`.
         output: Where the result goes; by default ``IMAGE.AUDIO.mp4`` beside the first picture, or ``WEIGHTS.AUDIO.mp4`` beside the sound.
         config: Its blend and encode settings count, and what finds landmarks.
         blend: The blending; by default as for `redub.redub`.
@@ -86,7 +86,7 @@ def speak(  # noqa: PLR0913  what a user may say of a run
         write_film(stills[0].frame, film)
         result = render(
             _plan(film, stills[0], config), film, audio, generator,
-            output=target, config=config, blend=blend, identity=stills, device=device, force=force, tell=tell,
+            weights=weights, output=target, config=config, blend=blend, identity=stills, device=device, force=force, tell=tell,
         )  # fmt: skip
     frame = stills[0].frame
     decision = f"{paths[0].name} at {frame.width} x {frame.height} px is shown for {float(result.duration):.2f} s, as long as the sound"

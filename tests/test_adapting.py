@@ -65,7 +65,8 @@ def adapt(request):
     calls = FOLDER / "calls.jsonl"
     pieces = [[p.speaker, len(p.crops), p.is_held_out] for p in request.pieces]
     with calls.open("a") as file:
-        print(json.dumps({"pieces": pieces, "limit_s": request.limit_s, "weights": sorted(request.weights)}), file=file)
+        base = [path.read_text() for path in request.weights.values()]
+        print(json.dumps({"pieces": pieces, "limit_s": request.limit_s, "weights": sorted(request.weights), "base": base}), file=file)
     if "fail" in wish:
         raise RuntimeError(wish["fail"])
     if "remark" in wish:
@@ -244,7 +245,7 @@ def heard(track: int, start: int, stop: int) -> Reading:
     return Reading(track=track, offset_s=0.0, distance=0.5, confidence=0.9, coverage=1.0, heard_s=CUT / RATE, frame_confidence=fits)
 
 
-@pytest.mark.parametrize("change", ["base", "speaking", "heard", "settings", "faces", "distribution", "force"])
+@pytest.mark.parametrize("change", ["base", "named", "speaking", "heard", "settings", "faces", "distribution", "force"])
 def test_what_was_learnt_counts_only_for_exactly_what_it_was_learnt_from(tutor, videos, home, tmp_path, change):
     plan, config, more = make_plan(videos["true"]), Config(), {}
     run(plan, videos["true"], home, tmp_path)
@@ -263,8 +264,12 @@ def test_what_was_learnt_counts_only_for_exactly_what_it_was_learnt_from(tutor, 
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: tutor\nVersion: 1.1\n")
     if change == "force":
         more["force"] = True
+    if change == "named":
+        (tmp_path / "own.safetensors").write_bytes(b"my own")
+        more["weights"] = str(tmp_path / "own.safetensors")
     (outcome,), notices = run(plan, videos["true"], home, tmp_path, config=config, **more)
     assert len(tutor.calls) == 2
+    assert tutor.calls[1]["base"] == [{"base": "the second", "named": "my own"}.get(change, "the first")]
     assert not outcome.is_reused
     assert notices == []
 
@@ -543,7 +548,7 @@ def test_a_cast_holds_a_few_models_and_loads_the_others_again(tutor, tmp_path, m
     Counted.opened.clear()
     loads = []
 
-    def load(entry, mode, *, device, adapted):
+    def load(entry, mode, *, device, adapted, named):
         loads.append(adapted.name)
         return Counted(int(adapted.stem))
 

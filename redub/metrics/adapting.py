@@ -26,7 +26,7 @@ from redub.types import Blend, Speaking
 
 @contextmanager
 def adapting(
-    entry: manager.Entry, mode: Blend, base: Model, *, device: str = "auto", tell: Tell = silent
+    entry: manager.Entry, mode: Blend, base: Model, *, device: str = "auto", named: str = "", tell: Tell = silent
 ) -> Iterator[tuple[Load, list[str]]]:
     """Yield what loads an adapted generator for each speaker, and a list that fills with what was not adapted and why.
 
@@ -35,6 +35,7 @@ def adapting(
         mode: Its blending.
         base: Measured where adapting did not help; the caller closes it.
         device: Where it learns and paints.
+        named: The weights that the user named, if any.
         tell: Is told of steps.
     """
     remarks: list[str] = []
@@ -52,7 +53,7 @@ def adapting(
             output.unlink(missing_ok=True)
             request = AdaptRequest(
                 pieces=[piece for take in takes for piece in _pieces(take, base.mode.input_px)], mode=mode,
-                weights=manager.find_weights(entry, mode), output=output, device=device, tell=tell,
+                weights=manager.find_weights(entry, mode, named), output=output, device=device, tell=tell,
             )  # fmt: skip
             who = f"{takes[0].recording.speaker} (from {', '.join(take.name() for take in takes)})"
             try:
@@ -63,7 +64,7 @@ def adapting(
             if result.remark or not result.after < result.before:
                 remarks.append(f"{who}: {result.remark or f'it did not help (error {result.before:.4f}, then {result.after:.4f})'}")
                 return base
-            held.append(replace(base, generator=manager.load(entry, mode, device=device, adapted=output)))
+            held.append(replace(base, generator=manager.load(entry, mode, device=device, adapted=output, named=named)))
             return held[0]
 
         try:

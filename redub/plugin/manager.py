@@ -195,11 +195,11 @@ def find_weights(entry: Entry, mode: Blend | None = None, named: str = "") -> di
     Args:
         entry: The generator.
         mode: Its blending; None takes its first.
-        named: For a generator that has its weights named: one that it declares, without the ending, a file, or the folder of a
-            training.  A file of the user's own is not verified, for nobody declared it.
+        named: In the place of a generator's own weights, and always for one that has its weights named: one that it declares, without
+            the ending, a file, or the folder of a training.  A file of the user's own is not verified, for nobody declared it.
 
     Raises:
-        PluginError: It does not offer this blending, has its weights named and none are, or the other way round.
+        PluginError: It does not offer this blending, has its weights named and none are, or has none that could be replaced by one file.
         WeightError: A weight file is missing or is not the declared one.
     """
     return _weights(entry.info, mode, named)
@@ -214,9 +214,7 @@ def _chosen(info: GeneratorInfo, mode: Blend | None) -> Blend:
 
 def _weights(info: GeneratorInfo, mode: Blend | None, named: str = "") -> dict[str, Path]:
     declared = {file.name: file for file in info.modes[_chosen(info, mode)].weights}
-    if not info.names_weights:
-        if named:
-            raise PluginError(f"The generator {info.name} has weights of its own; none can be named.", "Leave --weights out.")
+    if not named and not info.names_weights:
         return {name: weights.find(file) for name, file in declared.items()}
     if not named:
         learn = f"redub train {info.name} FOOTAGE... -o NAME"
@@ -227,10 +225,14 @@ def _weights(info: GeneratorInfo, mode: Blend | None, named: str = "") -> dict[s
         )
     if f"{named}{weights.SUFFIX}" in declared:
         return {f"{named}{weights.SUFFIX}": weights.find(declared[f"{named}{weights.SUFFIX}"])}
+    if not info.names_weights and len(declared) != 1:
+        said = f"The generator {info.name} has {len(declared) or 'no'} files of weights, whose place one file cannot take."
+        raise PluginError(said, "Leave --weights out.")
     path = Path(named) / weights.IN_FOLDER if Path(named).is_dir() else Path(named)
     if not path.is_file():
         raise WeightError(f"There are no weights {path}.", f"Name what  redub train {info.name}  made.")
-    return {path.name: path}
+    # A plugin may ask for its own file by its name.
+    return {path.name if info.names_weights else next(iter(declared)): path}
 
 
 def _make(info: GeneratorInfo, context: LoadContext) -> Generator:

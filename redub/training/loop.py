@@ -134,7 +134,8 @@ class _Run:
         self.average = {name: tensor.detach().clone() for name, tensor in lesson.model.state_dict().items()} if course.average else {}
         self.step, self.elapsed_s = 0, 0.0
         self.sums: dict[str, Tensor] = {}
-        self.counted = 0
+        self.counts: dict[str, int] = {}
+        self.settled_at: int | None = None
         self.values: dict[str, float] = {}
         self.best, self.waited, self.ended = math.inf, 0, False
         session.folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +163,8 @@ class _Run:
         self._restore_optimiser(state.part("optimiser."))
         self.step, self.elapsed_s, self.values = state.step, facts["elapsed_s"], facts["values"]
         self.sums = {name: torch.tensor(value, device=device) for name, value in facts["sums"].items()}
-        self.counted, self.waited, self.ended = facts["counted"], facts["waited"], facts["ended"]
+        self.counts, self.settled_at = dict(facts["counts"]), facts["settled_at"]
+        self.waited, self.ended = facts["waited"], facts["ended"]
         self.best = math.inf if facts["best"] is None else facts["best"]
 
     def share(self) -> float:
@@ -205,6 +207,8 @@ class _Run:
         is_settling = share < self.course.settle
         if model.training != is_settling:
             model.train(is_settling)
+        if not is_settling and self.settled_at is None:
+            self.settled_at = self.step
         torch.manual_seed(chance(self.session.seed, self.lesson.name, self.step))
         terms = self.lesson.loss(batch)
         self.optimiser.zero_grad()
@@ -216,13 +220,17 @@ class _Run:
         self._follow()
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
-        self.counted += 1
+            # Not every batch has every term.
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def _follow(self) -> None:
-        """Move the average towards the weights; early on faster, so that it forgets what it began with."""
+        """Move the average towards the weights; early on faster, so that it forgets what it began with.
+
+        It begins anew when the norms come to rest: what was learnt before belongs to other statistics.
+        """
         if not self.average:
             return
-        weight = 1 - min(self.course.average, 1 - 1 / (self.step + 1))
+        weight = 1 - min(self.course.average, 1 - 1 / (self.step - (self.settled_at or 0)))
         live = self.lesson.model.state_dict()
         smooth = [name for name, tensor in live.items() if tensor.is_floating_point()]
         with torch.no_grad():
@@ -235,8 +243,8 @@ class _Run:
         self._check()
         with self._averaged(), torch.no_grad():
             looked = self.lesson.look()
-        learnt = {name: float(value) / self.counted for name, value in self.sums.items()} if self.counted else {}
-        self.sums, self.counted = {}, 0
+        learnt = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
+        self.sums, self.counts = {}, {}
         self.values = looked.values
         samples_per_s = self.step * self.lesson.samples / max(self.elapsed_s, 1e-9)
         row = {
@@ -289,7 +297,7 @@ class _Run:
             tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in memory.items() if value is not None}
         facts = {
             "elapsed_s": self.elapsed_s, "seed": self.session.seed, "settings": self.settings, "values": self.values,
-            "counted": self.counted,
+            "counts": self.counts, "settled_at": self.settled_at,
             "sums": {name: float(value) for name, value in self.sums.items()},
             "best": self.best if math.isfinite(self.best) else None, "waited": self.waited, "ended": self.ended,
         }  # fmt: skip

@@ -23,7 +23,7 @@ from redub.progress import Tell, silent
 from redub.stills import CONSENT
 from redub.training.footage import Footage, find_footage
 from redub.training.pack import Packed, check_region, make_pack
-from redub.training.stock import Inventory, is_all_packs, piece_reader, take_stock
+from redub.training.stock import ONE_IN, TAIL_LEAST_FRAMES, Inventory, is_all_packs, piece_reader, take_stock
 from redub.weights import IN_FOLDER, SUFFIX
 
 try:
@@ -131,7 +131,8 @@ def describe(inventory: Inventory) -> str:
     there = f"{inventory.frames} frames of {speakers} speaker{'s' * (speakers != 1)}"
     if inventory.held_out_frames:
         return f"{there}, {inventory.held_out_frames} of the frames held out."
-    return f"{there}; nothing is marked as held out, so the end of every longer piece is."
+    what = "the end of every longer piece is" if inventory.longest_frames >= TAIL_LEAST_FRAMES else f"one piece in {ONE_IN} is"
+    return f"{there}; nothing is marked as held out, so {what}."
 
 
 def remarks(packed: Sequence[Packed]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """stock: footage, or packs of it -> the pieces that a trainer reads, and what there is in all.
 
 What is held out is decided here, once for every plugin: the pieces that a manifest says, or, where none says so, the end
-of every piece that is long enough.
+of every piece that is long enough, or every seventh piece where none is.  And what a few seconds say of the offset between lips and
+sound is less sure than what a person's other clips say: short pieces of one person share theirs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from redub.types import RGB
 TAIL_SHARE, TAIL_LEAST_FRAMES, TAIL_GAP_FRAMES = 0.15, 200, 8
 """Where nothing is marked as held out, this share at the end of a piece is, if the piece is so long; the frames between
 it and what is learnt from are left out, since neighbouring frames are alike."""
+ONE_IN = 7
+"""Where no piece is so long either, one in so many is held out as a whole."""
+SHORT_FRAMES, LEAST_SHORT = 250, 5
+"""Pieces shorter than this share the median of their speaker's offsets, if there are so many: each alone is off by a frame or more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,8 @@ class Inventory:
     """Of all pieces."""
     held_out_frames: int
     """Of those that are marked as held out."""
+    longest_frames: int
+    """Of one piece."""
     speakers: tuple[str, ...]
     """Of what is learnt from, sorted."""
     sha256: str
@@ -48,39 +55,70 @@ def take_stock(packs: Sequence[Path]) -> Inventory:
     Raises:
         RedubError: A table is damaged, there is nothing to learn from, or the same video is both learnt from and held out.
     """
-    frames, held_out, speakers, digest = 0, 0, set(), hashlib.sha256()
+    frames, held_out, longest, speakers, digest = 0, 0, 0, set(), hashlib.sha256()
     seen: dict[str, bool] = {}
+    for folder, table in _tables(packs):
+        counts = [int(piece["frames"]) for piece in table["pieces"]]
+        is_held_out = bool(table["is_held_out"])
+        # A folder's name ends in the video's own sha256.
+        if seen.setdefault(folder.name.rpartition("-")[2], is_held_out) != is_held_out:
+            raise RedubError(f"{folder.name} is there twice, held out and not.", "Correct the manifest, or leave one pack out.")
+        digest.update(json.dumps([folder.name, table], sort_keys=True).encode())
+        frames += sum(counts)
+        held_out += sum(counts) * is_held_out
+        longest = max(longest, *counts, 0)
+        if sum(counts) and not is_held_out:
+            speakers.add(str(table["speaker"]))
+    if not speakers:
+        raise RedubError("There is nothing to learn from: no face was found that speaks.", "Look at one of the videos with:  redub analyse")
+    return Inventory(
+        frames=frames, held_out_frames=held_out, longest_frames=longest, speakers=tuple(sorted(speakers)), sha256=digest.hexdigest()
+    )
+
+
+def _tables(packs: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the folder and the table of each source."""
     for pack in packs:
         # A name with a dot is an unfinished one's.
         for path in sorted(path for path in pack.glob("*/source.json") if not path.parent.name.startswith(".")):
             try:
                 table = json.loads(path.read_text(encoding="utf-8"))
-                count = sum(int(piece["frames"]) for piece in table["pieces"])
-                speaker, is_held_out = str(table["speaker"]), bool(table["is_held_out"])
+                _ = [(int(piece["frames"]), float(piece["offset_s"])) for piece in table["pieces"]], table["speaker"], table["is_held_out"]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise RedubError(f"{path.parent} is damaged: {error}.", "Delete this folder and make the pack again.") from error
-            # A folder's name ends in the video's own sha256.
-            if seen.setdefault(path.parent.name.rpartition("-")[2], is_held_out) != is_held_out:
-                raise RedubError(f"{path.parent.name} is there twice, held out and not.", "Correct the manifest, or leave one pack out.")
-            digest.update(json.dumps([path.parent.name, table], sort_keys=True).encode())
-            frames += count
-            held_out += count * is_held_out
-            if count and not is_held_out:
-                speakers.add(speaker)
-    if not speakers:
-        raise RedubError("There is nothing to learn from: no face was found that speaks.", "Look at one of the videos with:  redub analyse")
-    return Inventory(frames=frames, held_out_frames=held_out, speakers=tuple(sorted(speakers)), sha256=digest.hexdigest())
+            yield path.parent, table
 
 
 def piece_reader(packs: Sequence[Path], inventory: Inventory) -> Callable[[], Iterator[Piece]]:
     """Return what reads all pieces, in the same order each time it is called."""
+    usual_s = usual_offsets(packs)
+
+    def steady(piece: Piece) -> Piece:
+        is_short = len(piece.times_s) < SHORT_FRAMES
+        return replace(piece, offset_s=usual_s[piece.speaker]) if is_short and piece.speaker in usual_s else piece
 
     def read() -> Iterator[Piece]:
-        for pack in packs:
-            pieces = read_pack(pack)
-            yield from pieces if inventory.held_out_frames else hold_out_ends(pieces)
+        pieces = (steady(piece) for pack in packs for piece in read_pack(pack))
+        if inventory.held_out_frames:
+            return pieces
+        return hold_out_ends(pieces) if inventory.longest_frames >= TAIL_LEAST_FRAMES else hold_out_some(pieces)
 
     return read
+
+
+def usual_offsets(packs: Sequence[Path]) -> dict[str, float]:
+    """Return the offset in seconds that the short pieces of a speaker share, for each who has enough of them."""
+    found: dict[str, list[float]] = {}
+    for _, table in _tables(packs):
+        short = [float(piece["offset_s"]) for piece in table["pieces"] if 0 < int(piece["frames"]) < SHORT_FRAMES]
+        found.setdefault(str(table["speaker"]), []).extend(short)
+    return {speaker: float(np.median(offsets)) for speaker, offsets in found.items() if len(offsets) >= LEAST_SHORT}
+
+
+def hold_out_some(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Hold out one piece in `ONE_IN`, as a whole."""
+    for number, piece in enumerate(pieces, 1):
+        yield replace(piece, is_held_out=number % ONE_IN == 0)
 
 
 def hold_out_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:

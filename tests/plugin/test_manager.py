@@ -115,8 +115,24 @@ def test_weights_of_a_person_are_named_or_refused(shelf, tmp_path, monkeypatch):
     shipped.write_bytes(b"changed")
     with pytest.raises(WeightError, match="not the file that was declared"):
         manager.find_weights(entry, named="heavy")
-    with pytest.raises(PluginError, match="weights of its own"):
-        manager.find_weights(replace(entry, info=replace(entry.info, names_weights=False)), named="heavy")
+
+
+def test_weights_of_the_users_own_take_the_place_of_one_file(shelf, tmp_path, monkeypatch):
+    entry = put_with_weights(shelf, b"numbers")
+    monkeypatch.setenv("REDUB_WEIGHTS", str(tmp_path))
+    shipped, own = tmp_path / "heavy.safetensors", tmp_path / "mine.safetensors"
+    shipped.write_bytes(b"numbers")
+    own.write_bytes(b"others")
+    assert manager.find_weights(entry) == {"heavy.safetensors": shipped}
+    assert manager.find_weights(entry, named=str(own)) == {"heavy.safetensors": own}
+    assert manager.find_weights(entry, named="heavy") == {"heavy.safetensors": shipped}
+    with pytest.raises(WeightError, match="There are no weights"):
+        manager.find_weights(entry, named=str(tmp_path / "none"))
+    mode = entry.info.modes[Blend.FEATHER]
+    for files in ((), (*mode.weights, replace(mode.weights[0], name="more.safetensors"))):
+        other = replace(entry, info=replace(entry.info, modes={Blend.FEATHER: replace(mode, weights=files)}))
+        with pytest.raises(PluginError, match="one file cannot take"):
+            manager.find_weights(other, named=str(own))
 
 
 def test_missing_weights_stop_the_load_unless_a_tiny_model_is_asked_for(shelf, tmp_path, monkeypatch):

@@ -72,6 +72,37 @@ def always_save(monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_S", 0.0)
 
 
+def test_a_term_that_not_every_batch_has_is_averaged_over_those_that_have_it(tmp_path):
+    lesson = make_lesson()
+    steps = iter(range(100))
+
+    def loss(batch):
+        terms = lesson.loss(batch)
+        return {**terms, "rare": torch.tensor(3.0)} if next(steps) % 3 == 0 else terms
+
+    learn(replace(lesson, loss=loss), replace(COURSE, look_every=12), Session(folder=tmp_path))
+    (row,) = [json.loads(line) for line in (tmp_path / "sum.jsonl").read_text().splitlines()]
+    assert row["values"]["rare"] == pytest.approx(3.0)
+
+
+def test_the_average_begins_anew_when_the_norms_come_to_rest(tmp_path):
+    course = replace(COURSE, settle=0.5, rate=0.2, look_every=100)
+    plain, seen = make_lesson(), []
+
+    def loss(batch):
+        seen.append(weights(plain))
+        return plain.loss(batch)
+
+    learn(replace(plain, loss=loss), replace(course, average=0.0), Session(folder=tmp_path / "plain"))
+    seen.append(weights(plain))
+    averaged = make_lesson()
+    learn(averaged, replace(course, average=0.9999), Session(folder=tmp_path / "averaged"))
+    # So slow an average is the plain mean: of the weights after each of the last six steps, and of no earlier ones.
+    wanted = torch.stack([one["4.weight"] for one in seen[7:]]).mean(0)
+    assert torch.allclose(weights(averaged)["4.weight"], wanted, atol=1e-5)
+    assert (wanted - torch.stack([one["4.weight"] for one in seen]).mean(0)).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("course", [COURSE, replace(COURSE, optimiser="sgd", rate=0.05, average=0.0)])
 def test_a_killed_run_goes_on_bit_by_bit(tmp_path, always_save, course):
     whole = make_lesson()

@@ -24,7 +24,7 @@ from redub.errors import ConfigError, PluginError, RedubError
 from redub.media.store import store_piece
 from redub.plugin import Piece
 from redub.training.start import Training, train
-from redub.training.stock import TAIL_GAP_FRAMES, hold_out_ends, piece_reader, take_stock
+from redub.training.stock import ONE_IN, SHORT_FRAMES, TAIL_GAP_FRAMES, hold_out_ends, piece_reader, take_stock
 
 TRAINER = """
 from redub.errors import RedubError
@@ -71,7 +71,7 @@ def pupil(tmp_path_factory, monkeypatch):
     sys.modules.pop("pupil_module", None)
 
 
-def put_source(pack: Path, name: str, speaker: str, frames: int, *, is_held_out: bool = False) -> None:
+def put_source(pack: Path, name: str, speaker: str, frames: int, *, is_held_out: bool = False, offset_s: float = 0.0) -> None:
     """Add one source to a pack, with one piece of noise."""
     pack.mkdir(exist_ok=True)
     (pack / "pack.json").write_text('{"version": 1, "size_px": 32}')
@@ -86,7 +86,7 @@ def put_source(pack: Path, name: str, speaker: str, frames: int, *, is_held_out:
     np.savez_compressed(folder / "000.npz", points=points, times_s=np.array([float(time) + 0.02 for time in times]))
     table = {
         "source": f"{name}.mp4", "speaker": speaker, "is_held_out": is_held_out,
-        "pieces": [{"name": "000", "frames": frames, "offset_s": 0.0}],
+        "pieces": [{"name": "000", "frames": frames, "offset_s": offset_s}],
     }  # fmt: skip
     (folder / "source.json").write_text(json.dumps(table))
 
@@ -242,6 +242,33 @@ def test_marks_of_a_manifest_come_before_ends(tmp_path):
     put_source(tmp_path / "pack", "marked", "ben", 14, is_held_out=True)
     both = take_stock([tmp_path / "pack"])
     assert [(len(piece.crops), piece.is_held_out) for piece in piece_reader([tmp_path / "pack"], both)()] == [(210, False), (14, True)]
+
+
+def test_of_short_pieces_alone_whole_ones_are_held_out(tmp_path):
+    pack = tmp_path / "pack"
+    for number in range(2 * ONE_IN + 1):
+        put_source(pack, f"clip{number:02d}", "ann", 12)
+    pieces = list(piece_reader([pack], take_stock([pack]))())
+    held = [piece for piece in pieces if piece.is_held_out]
+    assert len(held) == 2
+    assert len({piece.name for piece in pieces}) == len(pieces)
+    assert all(len(piece.crops) == 12 for piece in pieces)
+
+
+def test_short_pieces_of_a_person_share_their_offset_and_long_ones_keep_theirs(tmp_path):
+    pack = tmp_path / "pack"
+    for number, offset_s in enumerate((0.17, -0.02, 0.01, 0.02, -0.15)):
+        put_source(pack, f"ann{number}", "ann", 12, offset_s=offset_s)
+    put_source(pack, "long", "ann", SHORT_FRAMES, offset_s=0.3)
+    for number in range(2):
+        put_source(pack, f"ben{number}", "ben", 12, offset_s=0.1 * number)
+    found: dict[str, list[float]] = {}
+    for piece in piece_reader([pack], take_stock([pack]))():
+        found.setdefault(piece.name[:3], []).append(piece.offset_s)
+    assert set(found["ann"]) == {0.01}
+    assert set(found["lon"]) == {0.3}
+    # Of too few there is no saying which is right.
+    assert sorted(found["ben"]) == [0.0, 0.1]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("45s", 45), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("0.5h", 1800)])

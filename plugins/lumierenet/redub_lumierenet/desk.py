@@ -57,17 +57,13 @@ class Desk:
 
     def look_rows(self) -> Ints:
         """Return held-out rows that are looked at, spread over all of them; of what is learnt from where nothing is held out."""
-        stretches = self.samples.held_out or self.samples.learnt_from
-        rows = self.samples.rows([one for one in stretches if len(one) > 2])
-        first = {one.start for one in stretches} | {one.start + 1 for one in stretches}
-        rows = np.array([row for row in rows if row not in first], np.int64)
-        chosen: Ints = rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
-        return chosen
+        rows = seen_rows(self.samples, self.samples.held_out) or seen_rows(self.samples, self.samples.learnt_from)
+        return _spread(np.concatenate(rows), LOOKED_AT)
 
     def usual_picture(self) -> Tensor:
         """Return the mean of frames spread over what is learnt from: (3, 256, 256) in 0..1, on the device."""
-        rows = self.samples.rows(self.samples.learnt_from)
-        return self.pictures(rows[np.unique(np.linspace(0, len(rows) - 1, AVERAGED).astype(int))]).mean(dim=0)
+        rows = np.concatenate(seen_rows(self.samples, self.samples.learnt_from))
+        return self.pictures(_spread(rows, AVERAGED)).mean(dim=0)
 
     def figures(self, rows: Ints) -> Tensor:
         """Return (K, 3, side, side) in 0..1, on the device."""
@@ -85,6 +81,12 @@ def make_desk(recipe: Recipe, samples: Samples, device: str, seed: int) -> Desk:
     vgg = load_vgg(Path(recipe.vgg19)) if recipe.features == "vgg19" else stand_in(0)
     vgg = vgg.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Desk(recipe=recipe, samples=samples, device=device, seed=seed, vgg=vgg)
+
+
+def _spread(rows: Ints, count: int) -> Ints:
+    """Return so many rows or fewer, evenly spread."""
+    chosen: Ints = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+    return chosen
 
 
 def seen_rows(samples: Samples, stretches: tuple[Stretch, ...]) -> list[Ints]:

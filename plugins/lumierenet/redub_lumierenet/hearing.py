@@ -144,6 +144,13 @@ def find_anchor(samples: Samples, known: Known) -> Floats:
     return nearest
 
 
+def as_painted(known: Known, heard: Floats, gain: float, anchor: Floats | None) -> Floats:
+    """Return the codes that the decoder is given for what the ear hears, (K, 128) standardised; as `folded` has the ear say them."""
+    enlarge, rest = (tensor.numpy() for tensor in _manner(known, gain, anchor))
+    codes: Floats = ((heard @ enlarge.T + rest) * known.deviation + known.mean).astype(np.float32)
+    return codes
+
+
 def folded(known: Known, ear: Ear, gain: float, anchor: Floats | None) -> dict[str, Tensor]:
     """Return an ear's tensors such that it answers with codes as the decoder takes them.
 
@@ -153,18 +160,22 @@ def folded(known: Known, ear: Ear, gain: float, anchor: Floats | None) -> dict[s
         gain: What is heard of the mouth is enlarged by this.
         anchor: (128,) a pose that all but the mouth rests on; None for the mean.
     """
-    reads = torch.from_numpy(known.reads).double()
-    # Onto the directions of the codes that the mouth's shape is read from.
-    onto = torch.linalg.pinv(reads) @ reads
-    enlarge = torch.eye(LATENT, dtype=torch.float64) + (gain - 1) * onto
+    enlarge, rest = _manner(known, gain, anchor)
     scale = torch.from_numpy(known.deviation).double()[:, None]
     tensors = {name: value.detach().cpu() for name, value in ear.state_dict().items()}
     tensors["fc.weight"] = (scale * (enlarge @ tensors["fc.weight"].double())).float()
-    rest = torch.zeros(LATENT, dtype=torch.float64) if anchor is None else torch.from_numpy(anchor).double()
-    rest = rest - onto @ rest
     tensors["fc.bias"] = (scale[:, 0] * (enlarge @ tensors["fc.bias"].double() + rest) + torch.from_numpy(known.mean).double()).float()
     tensors["mean"], tensors["deviation"] = torch.from_numpy(known.heard_mean), torch.from_numpy(known.heard_deviation)
     return tensors
+
+
+def _manner(known: Known, gain: float, anchor: Floats | None) -> tuple[Tensor, Tensor]:
+    """Return what standardised codes are multiplied by (128, 128), and what is added (128,)."""
+    reads = torch.from_numpy(known.reads).double()
+    # Onto the directions of the codes that the mouth's shape is read from.
+    onto = torch.linalg.pinv(reads) @ reads
+    rest = torch.zeros(LATENT, dtype=torch.float64) if anchor is None else torch.from_numpy(anchor).double()
+    return torch.eye(LATENT, dtype=torch.float64) + (gain - 1) * onto, rest - onto @ rest
 
 
 def _window(samples: Samples, rows: Ints, course: EarCourse) -> Floats:

@@ -17,7 +17,7 @@ from torch.func import functional_call
 from redub.training.journal import as_sheet
 from redub.training.loop import Lesson, Look
 from redub.types import RGB, Floats, Ints
-from redub_lumierenet.desk import SHOWN, Desk, as_floats, as_picture, tensor
+from redub_lumierenet.desk import SHOWN, Desk, as_floats, as_picture, seen_rows, tensor
 from redub_lumierenet.losses import believed, feature_distance, gradient_distance, taught, weighted_l1
 from redub_lumierenet.networks import VAE, Critic, UNet, start_as_pix2pix
 from redub_lumierenet.recipe import MEMORY, Recipe, SeqCourse
@@ -108,11 +108,10 @@ def painting_lesson(desk: Desk, codes: Floats, vae: VAE, model: SeqPix2Pix, hear
 
 
 def targets(samples: Samples, every: int) -> list[Ints]:
-    """Return for each piece that is learnt from the rows that may be last in a triplet: none shows a moment twice."""
+    """Return for each piece that is learnt from the rows that may be last in a triplet: none shows a moment twice, or nobody."""
     found = []
-    for one in samples.learnt_from:
-        rows = np.arange(one.start + MEMORY, one.stop)
-        whole = np.all([samples.follows[rows - i] for i in range(MEMORY)], axis=0) if len(rows) else np.zeros(0, bool)
+    for rows in seen_rows(samples, samples.learnt_from):
+        whole = np.all([samples.follows[rows - i] & np.isin(rows - i - 1, rows) for i in range(MEMORY)], axis=0)
         found.append(rows[whole][::every])
     return [rows for rows in found if len(rows)]
 

@@ -155,7 +155,7 @@ PAPER = Recipe(
         ahead=0, dropout=0.0, gain_db=0.0, tilt_db=0.0, noise=0.0, mouth=0.0, most_gain=1.0, anchor=False,
     ),
     seq=SeqCourse(
-        steps=200_000, rate=2e-4, momentum=0.5, memory=0.999, decay=0.0, schedule="fixed", look_every=2000,
+        steps=200_000, rate=2e-4, momentum=0.5, memory=0.999, decay=0.0, schedule="fixed", settle=0.5, look_every=2000,
         batch=1, width=1.0, predictor_width=1.0, critic_width=1.0, dropout=0.5, every=30, alone=0.0, backdrop=False, conditional=False,
         belief=1.0, features=0.05, consistent=10.0, predicted=10.0, direct=0.0, gradient=0.0, mouth=1.0, reconstructed=0.0,
     ),

@@ -27,7 +27,7 @@ from redub.types import Doubles, Floats
 from redub.version import VERSION
 from redub_lumierenet.densepose import choose_estimator
 from redub_lumierenet.desk import Desk, make_desk, seen_rows
-from redub_lumierenet.hearing import Known, find_anchor, find_gain, folded, hear, hearing_lesson, know
+from redub_lumierenet.hearing import Known, as_painted, find_anchor, find_gain, folded, hear, hearing_lesson, know
 from redub_lumierenet.losses import load_vgg
 from redub_lumierenet.networks import VAE, Ear
 from redub_lumierenet.painting import SeqPix2Pix, painting_lesson, targets
@@ -141,8 +141,13 @@ class _Training:
         """Return the codes that the ear hears, as the decoder takes them, once the ear is complete."""
         if "ear" not in self.learnt or not self.learnt["ear"].is_complete:
             return None
-        rows = np.arange(len(self.codes))
-        return hear(self.desk, self.known, self.ear, rows) * self.known.deviation + self.known.mean
+        heard = hear(self.desk, self.known, self.ear, np.arange(len(self.codes)))
+        return as_painted(self.known, heard, *self._manner())
+
+    def _manner(self) -> tuple[float, Floats | None]:
+        """Return by how much the ear's mouth is enlarged, and the pose that the rest of it rests on."""
+        anchor = find_anchor(self.desk.samples, self.known) if self.desk.recipe.ear.anchor else None
+        return find_gain(self.desk, self.known, self.ear), anchor
 
     def _settings(self, stage: StageName) -> dict[str, Any]:
         """Return what must not change once a stage has begun: its values, and what it stands on."""
@@ -157,8 +162,7 @@ class _Training:
     def write(self) -> None:
         """Put the parts together and write the weights."""
         desk, recipe, request = self.desk, self.desk.recipe, self.request
-        gain = find_gain(desk, self.known, self.ear)
-        anchor = find_anchor(desk.samples, self.known) if recipe.ear.anchor else None
+        gain, anchor = self._manner()
         tensors: dict[str, Tensor] = {f"ear.{name}": value for name, value in folded(self.known, self.ear, gain, anchor).items()}
         for name, network in (("decoder", self.vae.decoder), ("generator", self.seq.generator)):
             tensors |= {f"{name}.{key}": value for key, value in _state(network).items()}

@@ -108,10 +108,10 @@ def test_speaking_wants_weights_named_and_takes_no_photograph(weights, demo, tmp
     assert faceless.exit_code == 1
 
 
-def test_weights_are_named_only_where_they_have_to_be(weights, demo, video):
+def test_weights_are_named_only_where_there_are_any(weights, demo, video):
     done = CliRunner().invoke(app, [str(video), "-a", str(demo / "spanish.m4a"), "-g", "echo", "--weights", str(weights()), "--json"])
     assert done.exit_code == 1
-    assert "weights of its own" in done.stdout
+    assert "has no files of weights" in done.stdout
 
 
 def test_the_person_is_painted_and_nobody_else(weights, plan, video, face):
