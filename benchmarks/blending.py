@@ -1,6 +1,6 @@
 """Compare ways of putting a painted crop back into its frame, on real footage.
 
-    python benchmarks/blending.py ../shared/clips/test/*.mkv
+    python benchmarks/blending.py CLIPS/test/*.mkv
 
 What a generator would paint is made from the footage itself, so that the truth is known: the registered crop, a
 little blurred, in a wrong tone with light from one side, its brightness jumping from frame to frame.

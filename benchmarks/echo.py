@@ -4,7 +4,7 @@ Each clip is dubbed with a tone and coded without loss, so that what is decoded 
 handed.  The samples are compared with the source's own: outside the mask they must be the same, inside it they have
 been resampled into the crop and back::
 
-    python benchmarks/echo.py ../shared/clips/test/*
+    python benchmarks/echo.py CLIPS/test/*
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Both are given the same sound and the same frames of 25 ms, every 10 ms, and set
 go; the library sums powers where redub sums magnitudes::
 
     python benchmarks/mfcc.py
-    python benchmarks/mfcc.py ../shared/clips/val/*.mp4
+    python benchmarks/mfcc.py CLIPS/val/*.mp4
 """
 
 from __future__ import annotations

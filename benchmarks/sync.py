@@ -3,7 +3,7 @@
 Writes ``sync.md`` and pictures: retrieval accuracy beside the published one, known shifts, two faces beside each other, silent
 faces, the clips' own offsets, and what listening costs of an analysis.  Nothing of it may be tuned on::
 
-    python benchmarks/sync.py ../shared/clips/clips.json --weights sync.safetensors --heads synthetic_heads.py -o report
+    python benchmarks/sync.py CLIPS/clips.json --weights sync.safetensors --heads synthetic_heads.py -o report
 
 The first run analyses all clips and keeps that in ``--work``; another network's takes a few minutes.
 """

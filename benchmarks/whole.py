@@ -3,7 +3,7 @@
 The input is made by recipe: a clip scaled to 1280x720 and repeated to the asked lengths at 25 Hz, its own sound
 repeated with it.  Each run is a process of its own, so that its peak memory is its own::
 
-    python benchmarks/whole.py ../shared/clips/test/seat_t1_2.mkv --seconds 60 600
+    python benchmarks/whole.py CLIPS/test/seat_t1_2.mkv --seconds 60 600
 """
 
 from __future__ import annotations

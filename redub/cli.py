@@ -77,6 +77,7 @@ their metadata.
 [b]redub plugins[/b]   list the generators, or check one
 [b]redub train[/b]     train a generator on footage of people who agreed to it; [b]redub pack[/b] prepares the footage
 [b]redub make-footage[/b]   draw clips of people who do not exist, to train on
+[b]redub evaluate[/b]  measure how well a generator paints
 [b]redub speak[/b]     make a talking video from photographs of a face
 [b]redub sync[/b]      tell how lips and sound of a video go together, and repair it
 [b]redub demo[/b]      see it at work on a bundled clip

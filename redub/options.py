@@ -73,5 +73,5 @@ SetOption = Annotated[
     _Option("--set", metavar="KEY=VALUE", help="One setting, as encode.crf=20; see [b]redub show config[/b].", show_default=False),
 ]
 AsJson = Annotated[bool, _Option("--json", help="Progress as JSON lines on standard error, the result as JSON on standard output.")]
-Quiet = Annotated[bool, _Option("--quiet", "-q", help="No progress; errors only.")]
+Quiet = Annotated[bool, _Option("--quiet", "-q", help="No progress; errors and notes only.")]
 Debug = Annotated[bool, _Option("--debug", help="Show the traceback of an error.")]

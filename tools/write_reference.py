@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import re
 import sys
@@ -33,7 +34,8 @@ def settings_page() -> str:
         lines += ["", f"## {group.name}", "", inspect.getdoc(kind) or "", "", "| setting | default | what |", "|---|---|---|"]
         for one in fields(kind):
             value = getattr(kind(), one.name)
-            shown = f"`{value!s}`" if not isinstance(value, str) or value else "``"
+            # As a settings file has it.
+            shown = f"`{json.dumps(value) if isinstance(value, bool) else value}`" if value != "" else "``"
             lines.append(f"| `{group.name}.{one.name}` | {shown} | {docs[kind.__name__, one.name]} |")
     return "\n".join(lines) + "\n"
 
