@@ -42,6 +42,8 @@ class Block(nn.Module):
 class LandmarkNet(nn.Module):
     """Crops (B, 1, 96, 96), each of mean 0 and spread 1 -> points (B, 68, 2) in px of the crop, and the maps."""
 
+    manner: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = Step(1, 12, 3, 2)
@@ -53,6 +55,8 @@ class LandmarkNet(nn.Module):
         self.fine_up = nn.Conv2d(24, 40, 1, bias=False)
         self.together = nn.Sequential(nn.BatchNorm2d(40), nn.ReLU(inplace=True), Step(40, 40, 3, groups=40))
         self.maps = nn.Conv2d(40, POINTS, 1)
+        self.register_buffer("manner", torch.zeros(POINTS, 2))
+        """How far beside the engine's mean face its points lie on average, in sides of the canonical square; not learnt here."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         fine = self.fine(self.stem(x))  # B, 24, 24, 24

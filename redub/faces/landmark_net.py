@@ -21,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from redub.errors import WeightError
 from redub.faces.cv import load_cv
+from redub.faces.geometry import apply_similarity, invert_similarity, similarity_from_points
 from redub.faces.landmark_layers import CROP_PX, LandmarkNet
 from redub.faces.shipped import LANDMARKS
 from redub.types import Doubles, Floats, Ints
@@ -33,7 +34,7 @@ FAINT = 4.0
 """A crop whose spread is less than so many levels of 255 is not stretched further: it holds noise."""
 
 
-def answer(gray: Any, boxes: Sequence[Doubles]) -> Doubles:
+def answer(gray: Any, boxes: Sequence[Doubles], network: LandmarkNet | None = None) -> Doubles:
     """Find the points of a face in several boxes at once: (N, 68, 2) px.
 
     Every second crop is mirrored.  So what the network does worse on one side than on the other becomes less in the mean.
@@ -41,11 +42,12 @@ def answer(gray: Any, boxes: Sequence[Doubles]) -> Doubles:
     Args:
         gray: (H, W) uint8.
         boxes: N of (left, top, right, bottom) px.
+        network: Another one than that which is shipped.
 
     Raises:
         WeightError: The weights are missing or damaged.
     """
-    network = _network()
+    network = network or _network()
     crops = np.empty((len(boxes), 1, CROP_PX, CROP_PX), np.float32)
     corners = np.empty((len(boxes), 3))
     for number, box in enumerate(boxes):
@@ -57,7 +59,20 @@ def answer(gray: Any, boxes: Sequence[Doubles]) -> Doubles:
         points = network(torch.from_numpy(crops))[0].numpy().astype(np.float64)
     points[1::2, :, 0] = CROP_PX - 1 - points[1::2, :, 0]
     points[1::2] = points[1::2][:, mirrored()]
-    return np.asarray(points * corners[:, None, 2:] + corners[:, None, :2])
+    found: Doubles = points * corners[:, None, 2:] + corners[:, None, :2]
+    return conventional(found, network.manner.numpy())
+
+
+def conventional(points: Doubles, manner: Any) -> Doubles:
+    """Move points to where the engine's faces have them: what one model calls the corner of a mouth may be another's cheek.
+
+    Args:
+        points: (N, 68, 2) px.
+        manner: (68, 2) how far beside they lie on average, in sides of the canonical square that eyes and nose tell.
+    """
+    place = similarity_from_points(points)
+    moved: Doubles = apply_similarity(place, apply_similarity(invert_similarity(place), points) - manner)
+    return moved
 
 
 def crop_of(box: Any) -> tuple[float, float, float]:

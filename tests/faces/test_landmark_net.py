@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 from redub.errors import WeightError
 from redub.faces.canonical import CANONICAL_FACE
+from redub.faces.geometry import apply_similarity
 from redub.faces.landmark_layers import CROP_PX, LandmarkNet
-from redub.faces.landmark_net import crop_of, folded, mirrored, read_network, settled
+from redub.faces.landmark_net import conventional, crop_of, folded, mirrored, read_network, settled
 from redub.faces.shipped import LANDMARKS
 from redub.weights import allows_commercial_use, find
 
@@ -34,6 +35,17 @@ def test_exposure_does_not_matter() -> None:
     crop = np.random.default_rng(1).integers(40, 120, (CROP_PX, CROP_PX)).astype(np.uint8)
     assert settled(2 * crop) == pytest.approx(settled(crop), abs=1e-4)
     assert np.abs(settled(np.full((CROP_PX, CROP_PX), 7, np.uint8))).max() == 0
+
+
+def test_points_are_moved_along_with_the_face() -> None:
+    random = np.random.default_rng(4)
+    manner = random.normal(0, 0.02, (68, 2))
+    faces = CANONICAL_FACE + random.normal(0, 0.01, (3, 68, 2))
+    moved = conventional(faces, manner)
+    # On the mean face itself the answer is known: its eyes and nose tell just the canonical square.
+    assert conventional(CANONICAL_FACE[None] + manner * 0, manner)[0] == pytest.approx(CANONICAL_FACE - manner, abs=1e-6)
+    row = np.array([np.log(130.0), 0.4, 60.0, 20.0])
+    assert conventional(apply_similarity(row, faces), manner) == pytest.approx(apply_similarity(row, moved), abs=1e-6)
 
 
 def test_folded_norms_answer_the_same() -> None:
