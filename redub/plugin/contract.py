@@ -116,7 +116,7 @@ class LoadContext:
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``; for torch, `choose_device` turns it into one that is there."""
     mode: Blend
     weights: Mapping[str, Path] | None
-    """Verified files by name; None asks for a tiny random model, for tests."""
+    """Files by name: verified, or the user's own in the place of one; None asks for a tiny random model, for tests."""
     seed: int = 0
     adapted: Path | None = None
     """What the plugin's own adapter wrote for the speaker; None takes the weights as they are.  Since API 1.1."""

@@ -72,7 +72,7 @@ class AdaptRequest:
     """One person, speaking; some of them held out."""
     mode: Blend
     weights: Mapping[str, Path]
-    """The verified weights to start from, by name."""
+    """The weights to start from, by name: verified, or the user's own in the place of one."""
     output: Path
     """Where the adapted weights go; read again through ``LoadContext.adapted``."""
     device: str = "auto"

@@ -163,7 +163,9 @@ class _Run:
         self._restore_optimiser(state.part("optimiser."))
         self.step, self.elapsed_s, self.values = state.step, facts["elapsed_s"], facts["values"]
         self.sums = {name: torch.tensor(value, device=device) for name, value in facts["sums"].items()}
-        self.counts, self.settled_at = dict(facts["counts"]), facts["settled_at"]
+        # Checkpoints of earlier versions know neither.
+        self.counts = facts.get("counts") or dict.fromkeys(self.sums, facts.get("counted", 1))
+        self.settled_at = facts.get("settled_at")
         self.waited, self.ended = facts["waited"], facts["ended"]
         self.best = math.inf if facts["best"] is None else facts["best"]
 
@@ -207,7 +209,10 @@ class _Run:
         is_settling = share < self.course.settle
         if model.training != is_settling:
             model.train(is_settling)
-        if not is_settling and self.settled_at is None:
+        if is_settling:
+            # With more time than an earlier run had they may settle again.
+            self.settled_at = None
+        elif self.settled_at is None:
             self.settled_at = self.step
         torch.manual_seed(chance(self.session.seed, self.lesson.name, self.step))
         terms = self.lesson.loss(batch)

@@ -131,8 +131,11 @@ def describe(inventory: Inventory) -> str:
     there = f"{inventory.frames} frames of {speakers} speaker{'s' * (speakers != 1)}"
     if inventory.held_out_frames:
         return f"{there}, {inventory.held_out_frames} of the frames held out."
-    what = "the end of every longer piece is" if inventory.longest_frames >= TAIL_LEAST_FRAMES else f"one piece in {ONE_IN} is"
-    return f"{there}; nothing is marked as held out, so {what}."
+    if inventory.longest_frames >= TAIL_LEAST_FRAMES:
+        return f"{there}; nothing is marked as held out, so the end of every longer piece is."
+    if inventory.pieces >= ONE_IN:
+        return f"{there}; nothing is marked as held out, so one piece in {ONE_IN} is."
+    return f"{there}; nothing is held out: there are few pieces, and all of them are short."
 
 
 def remarks(packed: Sequence[Packed]) -> Iterator[str]:

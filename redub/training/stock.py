@@ -27,7 +27,7 @@ it and what is learnt from are left out, since neighbouring frames are alike."""
 ONE_IN = 7
 """Where no piece is so long either, one in so many is held out as a whole."""
 SHORT_FRAMES, LEAST_SHORT = 250, 5
-"""Pieces shorter than this share the median of their speaker's offsets, if there are so many: each alone is off by a frame or more."""
+"""Videos with less than this of a person share the median of their offsets, if there are so many: each alone is off by a frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Inventory:
     """Of all pieces."""
     held_out_frames: int
     """Of those that are marked as held out."""
+    pieces: int
     longest_frames: int
     """Of one piece."""
     speakers: tuple[str, ...]
@@ -55,7 +56,7 @@ def take_stock(packs: Sequence[Path]) -> Inventory:
     Raises:
         RedubError: A table is damaged, there is nothing to learn from, or the same video is both learnt from and held out.
     """
-    frames, held_out, longest, speakers, digest = 0, 0, 0, set(), hashlib.sha256()
+    frames, pieces, held_out, longest, speakers, digest = 0, 0, 0, 0, set(), hashlib.sha256()
     seen: dict[str, bool] = {}
     for folder, table in _tables(packs):
         counts = [int(piece["frames"]) for piece in table["pieces"]]
@@ -65,6 +66,7 @@ def take_stock(packs: Sequence[Path]) -> Inventory:
             raise RedubError(f"{folder.name} is there twice, held out and not.", "Correct the manifest, or leave one pack out.")
         digest.update(json.dumps([folder.name, table], sort_keys=True).encode())
         frames += sum(counts)
+        pieces += len(counts)
         held_out += sum(counts) * is_held_out
         longest = max(longest, *counts, 0)
         if sum(counts) and not is_held_out:
@@ -72,7 +74,12 @@ def take_stock(packs: Sequence[Path]) -> Inventory:
     if not speakers:
         raise RedubError("There is nothing to learn from: no face was found that speaks.", "Look at one of the videos with:  redub analyse")
     return Inventory(
-        frames=frames, held_out_frames=held_out, longest_frames=longest, speakers=tuple(sorted(speakers)), sha256=digest.hexdigest()
+        frames=frames,
+        held_out_frames=held_out,
+        pieces=pieces,
+        longest_frames=longest,
+        speakers=tuple(sorted(speakers)),
+        sha256=digest.hexdigest(),
     )
 
 
@@ -94,8 +101,8 @@ def piece_reader(packs: Sequence[Path], inventory: Inventory) -> Callable[[], It
     usual_s = usual_offsets(packs)
 
     def steady(piece: Piece) -> Piece:
-        is_short = len(piece.times_s) < SHORT_FRAMES
-        return replace(piece, offset_s=usual_s[piece.speaker]) if is_short and piece.speaker in usual_s else piece
+        # Its name begins with that of its source.
+        return replace(piece, offset_s=usual_s.get(piece.name.partition("/")[0], piece.offset_s))
 
     def read() -> Iterator[Piece]:
         pieces = (steady(piece) for pack in packs for piece in read_pack(pack))
@@ -107,16 +114,18 @@ def piece_reader(packs: Sequence[Path], inventory: Inventory) -> Callable[[], It
 
 
 def usual_offsets(packs: Sequence[Path]) -> dict[str, float]:
-    """Return the offset in seconds that the short pieces of a speaker share, for each who has enough of them."""
-    found: dict[str, list[float]] = {}
-    for _, table in _tables(packs):
-        short = [float(piece["offset_s"]) for piece in table["pieces"] if 0 < int(piece["frames"]) < SHORT_FRAMES]
-        found.setdefault(str(table["speaker"]), []).extend(short)
-    return {speaker: float(np.median(offsets)) for speaker, offsets in found.items() if len(offsets) >= LEAST_SHORT}
+    """Return for each short source, by its folder's name, the offset in seconds that its speaker's short ones share, if they are enough."""
+    found: dict[str, dict[str, float]] = {}
+    for folder, table in _tables(packs):
+        if 0 < sum(int(piece["frames"]) for piece in table["pieces"]) < SHORT_FRAMES:
+            offset_s = float(np.mean([float(piece["offset_s"]) for piece in table["pieces"]]))
+            found.setdefault(str(table["speaker"]), {})[folder.name] = offset_s
+    enough = [offsets for offsets in found.values() if len(offsets) >= LEAST_SHORT]
+    return {name: float(np.median(list(offsets.values()))) for offsets in enough for name in offsets}
 
 
 def hold_out_some(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Hold out one piece in `ONE_IN`, as a whole."""
+    """Hold out every piece in so many (`ONE_IN`), as a whole."""
     for number, piece in enumerate(pieces, 1):
         yield replace(piece, is_held_out=number % ONE_IN == 0)
 

@@ -259,7 +259,7 @@ def test_short_pieces_of_a_person_share_their_offset_and_long_ones_keep_theirs(t
     pack = tmp_path / "pack"
     for number, offset_s in enumerate((0.17, -0.02, 0.01, 0.02, -0.15)):
         put_source(pack, f"ann{number}", "ann", 12, offset_s=offset_s)
-    put_source(pack, "long", "ann", SHORT_FRAMES, offset_s=0.3)
+    put_source(pack, "long", "ann", SHORT_FRAMES, offset_s=0.3)  # its end is held out, and short
     for number in range(2):
         put_source(pack, f"ben{number}", "ben", 12, offset_s=0.1 * number)
     found: dict[str, list[float]] = {}

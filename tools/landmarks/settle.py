@@ -57,15 +57,15 @@ def main() -> None:
     options.add_argument("clips", nargs="+", type=Path)
     options.add_argument("-o", "--output", type=Path, required=True)
     given = options.parse_args()
-    tensors = {**load_file(given.network), "manner": torch.zeros(68, 2)}
-    save_file(tensors, given.output)
-    each = np.stack([beside(path, read_network(given.output)) for path in given.clips])
+    with safe_open(given.network, framework="numpy") as file:
+        facts = dict(file.metadata() or {})
+    tensors, network = load_file(given.network), read_network(given.network)
+    network.manner.zero_()
+    each = np.stack([beside(path, network) for path in given.clips])
     manner = each.mean(axis=0)
     manner = (manner + manner[mirrored()] * [-1, 1]) / 2
     before, after = (np.linalg.norm(one, axis=-1).mean() for one in (each, each - manner))
     print(f"{100 * before:.2f} % of the canonical square beside dlib's; without what all clips share {100 * after:.2f} %")
-    with safe_open(given.network, framework="numpy") as file:
-        facts = dict(file.metadata() or {})
     save_file({**tensors, "manner": torch.from_numpy(manner).float()}, given.output, {**facts, "settled_on": str(len(given.clips))})
 
 

@@ -100,7 +100,7 @@ def learn(given: argparse.Namespace, heads: Heads, network: LandmarkNet) -> None
     if checkpoint.exists():
         kept = torch.load(checkpoint, weights_only=True)
         first = kept["step"]
-        network.load_state_dict(kept["network"])
+        network.load_state_dict({"manner": network.manner, **kept["network"]})
         optimizer.load_state_dict(kept["optimizer"])
     for step in range(first, given.steps):
         optimizer.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * step / given.steps))

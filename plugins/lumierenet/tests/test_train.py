@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from redub_lumierenet import train as trainer  # noqa: E402
 from redub_lumierenet.generator import load  # noqa: E402
-from redub_lumierenet.hearing import Known, folded, mouth_shapes  # noqa: E402
+from redub_lumierenet.hearing import Known, as_painted, folded, mouth_shapes  # noqa: E402
 from redub_lumierenet.networks import Ear  # noqa: E402
 from redub_lumierenet.painting import targets  # noqa: E402
 from redub_lumierenet.plugin import INFO  # noqa: E402
@@ -214,6 +214,19 @@ def test_no_repeated_frame_enters_a_triplet(request_for, pieces, tmp_path):
     assert len(targets(samples, 5)[0]) == -(-len(rows) // 5)
 
 
+def test_no_frame_without_the_person_enters_a_triplet(request_for, pieces, tmp_path):
+    piece = replace(pieces[0], points=pieces[0].points.copy())
+    away = [7, 15]
+    piece.points[away[0]] = np.nan
+    piece.points[away[1]] += 3
+    recipe = choose_recipe("", TINY)
+    samples = collect(lambda: [piece], tmp_path / "s", recipe.figure, lambda: _figures, silent)
+    every = targets(collect(lambda: [pieces[0]], tmp_path / "t", recipe.figure, lambda: _figures, silent), 1)[0]
+    expected = [row for row in every if not {row, row - 1, row - 2} & set(away)]
+    assert targets(samples, 1)[0].tolist() == expected
+    assert len(expected) < len(every)
+
+
 def _figures(pictures, points, place):
     return np.zeros_like(pictures)
 
@@ -294,6 +307,8 @@ def test_a_folded_ear_answers_with_codes_and_moves_only_the_mouth_more():
             tensors = folded(known, ear, gain, anchor)
             other.load_state_dict({name: tensors[name] for name in other.state_dict()})
             answers[gain, anchor is None] = (other(heard).numpy() - mean) / deviation
+            # What sheets show is what users will get.
+            assert np.allclose(as_painted(known, plain, gain, anchor), other(heard).numpy(), atol=1e-3)
     assert np.allclose(answers[1.0, True], plain, atol=1e-4)
     assert np.allclose(answers[1.5, True] @ reads.T, 1.5 * plain @ reads.T, atol=1e-3)
     off = answers[1.5, True] - plain

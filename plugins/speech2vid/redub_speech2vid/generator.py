@@ -26,7 +26,7 @@ from redub_speech2vid.hidden import hide, shown
 from redub_speech2vid.incontext import CONTEXT_PX, Build, InContext
 from redub_speech2vid.model import Identity, Sharpener, Speech2Vid
 from redub_speech2vid.plugin import INFO
-from redub_speech2vid.weights import SHARPENER, network_from
+from redub_speech2vid.weights import SHARPENER, check_mode, network_from
 
 Network = Speech2Vid | InContext
 Module = TypeVar("Module", bound=nn.Module)
@@ -61,8 +61,7 @@ def load(context: LoadContext) -> Generator:
     if metadata.get("sharpen") == "1":
         sharpener = _sharpener({name.removeprefix(SHARPENER): tensor for name, tensor in tensors.items() if name.startswith(SHARPENER)})
     network = network_from(tensors, metadata)
-    if isinstance(network, InContext) is not (context.mode is Blend.NETWORK):
-        raise PluginError(f"These weights do not paint for {context.mode} blending.", "Choose the other one with --blend.")
+    check_mode(network, context.mode)
     return Speech2VidGenerator(network, sharpener, device, context)
 
 

@@ -15,9 +15,10 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from redub.errors import ConfigError, RedubError
+from redub.errors import ConfigError, PluginError, RedubError
 from redub.media.place import Part
 from redub.training.checkpoint import read_tensors, write_tensors
+from redub.types import Blend
 from redub_speech2vid.codes import Basis
 from redub_speech2vid.incontext import CONTEXT_SKIP_NAMES, Build, InContext, Shape
 from redub_speech2vid.model import SKIP_NAMES, STILLS, Speech2Vid, Upsampling
@@ -117,6 +118,12 @@ def network_from(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Speech
     except (KeyError, ValueError, RuntimeError) as error:
         raise RedubError(f"The weights are not those of Speech2Vid: {error}.", "Name weights that redub train made.") from error
     return network
+
+
+def check_mode(network: Speech2Vid | InContext, mode: Blend) -> None:
+    """Raise `PluginError` unless a network paints for a blending."""
+    if isinstance(network, InContext) is not (mode is Blend.NETWORK):
+        raise PluginError(f"These weights do not paint for {mode} blending.", "Choose the other one with --blend.")
 
 
 def _plain(metadata: Mapping[str, str]) -> Speech2Vid:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from redub.errors import PluginError
 from redub.plugin import AdaptRequest, Blend, LoadContext, Piece
 from redub.testing import make_clip
 
@@ -106,7 +107,28 @@ def test_what_is_held_out_is_not_learnt_from(base, tmp_path, monkeypatch):
     for name, held in (("a", dark), ("b", light)):
         adapt(base, tmp_path / f"{name}.safetensors", monkeypatch, pieces=[learnt, held])
     one, other = load_file(tmp_path / "a.safetensors"), load_file(tmp_path / "b.safetensors")
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    # Only how far the ear's answer is enlarged may be seen in what is held out.
+    assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("decoder."))
+
+
+def test_the_ear_is_enlarged_by_what_the_painter_falls_short_of(base, tmp_path, monkeypatch):
+    found = {}
+    for reach in (1.0, 1.5):
+        monkeypatch.setattr(
+            adapting, "measure_reach", lambda painted, true, told, reach=reach: reach if painted.shape == true.shape else 0.0
+        )
+        adapt(base, tmp_path / f"{reach}.safetensors", monkeypatch)
+        found[reach] = {name: tensor.double() for name, tensor in load_file(tmp_path / f"{reach}.safetensors").items()}
+    resting = load_file(base)["teacher.fc.bias"].double()
+    assert torch.allclose(found[1.5]["audio.fc7.0.weight"], 1.5 * found[1.0]["audio.fc7.0.weight"], rtol=2e-2, atol=1e-3)
+    assert torch.allclose(found[1.5]["audio.fc7.0.bias"] - resting, 1.5 * (found[1.0]["audio.fc7.0.bias"] - resting), rtol=2e-2, atol=2e-3)
+
+
+def test_weights_for_the_other_blending_are_one_clear_error(base, tmp_path):
+    pieces = [a_piece(80, is_held_out=False, seed=1), a_piece(40, is_held_out=True, seed=2)]
+    request = AdaptRequest(pieces=pieces, mode=Blend.NETWORK, weights={"base": base}, output=tmp_path / "a.safetensors")
+    with pytest.raises(PluginError, match="do not paint for network blending"):
+        adapting.adapt(request)
 
 
 def test_a_limit_of_time_ends_it_early(base, tmp_path, monkeypatch):
