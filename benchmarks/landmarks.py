@@ -100,7 +100,9 @@ def sheet(path: Path, chosen: Sequence[tuple[int, dict[LandmarkModel, Any]]]) ->
     cv, tiles = load_cv(), []
     wanted = dict(chosen)
     with open_video(path) as video:
-        for frame in video.pick(sorted(wanted)):
+        for frame in video.read():
+            if frame.index not in wanted:
+                continue
             points = wanted[frame.index]
             low, high = points[LandmarkModel.DLIB].min(0), points[LandmarkModel.DLIB].max(0)
             side, middle = 1.4 * float((high - low).max()), (low + high) / 2
