@@ -20,7 +20,7 @@ from redub.media.place import Part
 
 FOLDER = "adapted"
 """Within the folder of a plan."""
-VERSION = 2
+VERSION = 1
 SHOWN_TRACKS = 6
 """A file's name lists no more tracks."""
 

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from redub.faces.landmarks import mouth_openness
-from redub.faces.masks import lower_face_mask
 from redub.media.place import Part
 from redub.plugin import Adapted, AdaptRequest, Piece, choose_device
 from redub.speech.features import speech_windows
@@ -29,12 +28,10 @@ from redub_speech2vid.attune import Head, attune
 from redub_speech2vid.canvas import PLAIN, Canvas, context_canvas
 from redub_speech2vid.codes import COMPONENTS, Basis, mouth_shapes
 from redub_speech2vid.draws import evenly_shares
-from redub_speech2vid.hidden import SIDE_EDGE
 from redub_speech2vid.incontext import InContext
 from redub_speech2vid.lessons import Network, Painter, Teacher
 from redub_speech2vid.losses import focus_map, gradient_loss, image_loss
 from redub_speech2vid.model import STILLS, Identity
-from redub_speech2vid.reach import measure_reach
 from redub_speech2vid.register import registered
 from redub_speech2vid.voices import room_windows
 from redub_speech2vid.weights import TEACHER, check_mode, network_from
@@ -51,7 +48,6 @@ EVENLY = 0.5
 LEAST_S, LEAST_FRAMES = 4.0, 2 * STILLS
 """From less footage it cannot be told how the mouth rests and how far it opens, and what is learnt is worse than nothing."""
 QUIET_ROWS = 128
-REACH_ROWS = 48
 
 
 def adapt(request: AdaptRequest) -> Adapted:
@@ -81,10 +77,8 @@ def adapt(request: AdaptRequest) -> Adapted:
     steps = _learn(painter, footage, request)
     after = _error(painter, footage)
     changed = {f"decoder.{name}": tensor for name, tensor in network.decoder.state_dict().items()}
-    reach = _reach(painter, footage)
-    changed |= _tuned_ear(network, teaching, footage, reach)
-    facts = {"adapted_steps": str(steps), "before": f"{before:.5f}", "after": f"{after:.5f}", "reach": f"{reach:.3f}"}
-    _write(request, changed, {**metadata, **facts})
+    changed |= _tuned_ear(network, teaching, footage)
+    _write(request, changed, {**metadata, "adapted_steps": str(steps), "before": f"{before:.5f}", "after": f"{after:.5f}"})
     return Adapted(before=before, after=after)
 
 
@@ -181,29 +175,8 @@ def _error(painter: Painter, footage: _Footage) -> float:
     return float(np.mean(errors))
 
 
-def _reach(painter: Painter, footage: _Footage) -> float:
-    """Return by how much more a mouth has to be told to open than it is to open, seen on frames from closed to wide open.
-
-    They are held out: a mouth that was learnt, or that one of the stills shows, is painted with its full reach.
-    """
-    ranked = footage.held[np.argsort(footage.openness[footage.held], kind="stable")]
-    rows = ranked[np.unique(np.linspace(0, len(ranked) - 1, REACH_ROWS).astype(int))]
-    mask = torch.from_numpy(lower_face_mask(footage.canvas.input_px, SIDE_EDGE).copy()).to(footage.device)
-    painted, true = [], []
-    with torch.inference_mode(), autocast(footage.device, "auto"):
-        identity = painter.identify(footage.stills(None))
-        for some in np.array_split(rows, -(-len(rows) // 16)):
-            whole = footage.pictures(some)
-            scene = painter.scene(identity.expand(len(some)), whole)
-            joined = footage.canvas.put(painter(footage.codes[torch.from_numpy(some)], scene).float(), whole)
-            # As it will be seen: the chin's lowest part stays the frame's own.
-            painted.append(whole + mask * (joined - whole))
-            true.append(whole)
-    return measure_reach(torch.cat(painted), torch.cat(true), footage.openness[rows])
-
-
-def _tuned_ear(network: Network, teaching: dict[str, Tensor], footage: _Footage, reach: float) -> dict[str, Tensor]:
-    """Return the layer that ends the audio encoder, fitted to this person and enlarged by what the painter falls short of."""
+def _tuned_ear(network: Network, teaching: dict[str, Tensor], footage: _Footage) -> dict[str, Tensor]:
+    """Return the layer that ends the audio encoder, fitted to this person."""
     gain = teaching.get("gain", torch.ones(COMPONENTS))
     head = Head(weight=gain[:, None] * teaching["head.weight"][:COMPONENTS], bias=gain * teaching["head.bias"][:COMPONENTS])
     with torch.inference_mode():
@@ -213,7 +186,6 @@ def _tuned_ear(network: Network, teaching: dict[str, Tensor], footage: _Footage,
     with torch.inference_mode():
         quiet = network.audio.hidden(torch.from_numpy(rooms)[:, None].to(footage.device)).flatten(1).cpu()
     head = attune(head, hidden[rows], footage.codes.cpu()[rows], quiet)
-    head = Head(weight=reach * head.weight, bias=reach * head.bias)
     weight = teaching["fc.weight"]
     return {
         "audio.fc7.0.weight": (weight @ head.weight)[:, :, None, None],

@@ -36,12 +36,6 @@ class Canvas:
         part = pictures[..., self.top : self.top + self.height, self.left : self.left + self.width]
         return part.contiguous(memory_format=torch.channels_last)
 
-    def put(self, painted: Tensor, whole: Tensor) -> Tensor:
-        """Return whole crops with what is painted in its place: (B, 3, height, width), (B, 3, S, S) -> (B, 3, S, S)."""
-        joined = whole.to(painted.dtype, copy=True)
-        joined[..., self.top : self.top + self.height, self.left : self.left + self.width] = painted
-        return joined
-
     def as_read(self, painted: Tensor, whole: Tensor) -> Tensor:
         """Return painted pictures as a reader takes them.
 

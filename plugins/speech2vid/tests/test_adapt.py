@@ -107,21 +107,7 @@ def test_what_is_held_out_is_not_learnt_from(base, tmp_path, monkeypatch):
     for name, held in (("a", dark), ("b", light)):
         adapt(base, tmp_path / f"{name}.safetensors", monkeypatch, pieces=[learnt, held])
     one, other = load_file(tmp_path / "a.safetensors"), load_file(tmp_path / "b.safetensors")
-    # Only how far the ear's answer is enlarged may be seen in what is held out.
-    assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("decoder."))
-
-
-def test_the_ear_is_enlarged_by_what_the_painter_falls_short_of(base, tmp_path, monkeypatch):
-    found = {}
-    for reach in (1.0, 1.5):
-        monkeypatch.setattr(
-            adapting, "measure_reach", lambda painted, true, told, reach=reach: reach if painted.shape == true.shape else 0.0
-        )
-        adapt(base, tmp_path / f"{reach}.safetensors", monkeypatch)
-        found[reach] = {name: tensor.double() for name, tensor in load_file(tmp_path / f"{reach}.safetensors").items()}
-    resting = load_file(base)["teacher.fc.bias"].double()
-    assert torch.allclose(found[1.5]["audio.fc7.0.weight"], 1.5 * found[1.0]["audio.fc7.0.weight"], rtol=2e-2, atol=1e-3)
-    assert torch.allclose(found[1.5]["audio.fc7.0.bias"] - resting, 1.5 * (found[1.0]["audio.fc7.0.bias"] - resting), rtol=2e-2, atol=2e-3)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_weights_for_the_other_blending_are_one_clear_error(base, tmp_path):
