@@ -58,12 +58,12 @@ class Desk:
     def look_rows(self) -> Ints:
         """Return held-out rows that are looked at, spread over all of them; of what is learnt from where nothing is held out."""
         rows = seen_rows(self.samples, self.samples.held_out) or seen_rows(self.samples, self.samples.learnt_from)
-        return _spread(np.concatenate(rows), LOOKED_AT)
+        return spread(np.concatenate(rows), LOOKED_AT)
 
     def usual_picture(self) -> Tensor:
         """Return the mean of frames spread over what is learnt from: (3, 256, 256) in 0..1, on the device."""
         rows = np.concatenate(seen_rows(self.samples, self.samples.learnt_from))
-        return self.pictures(_spread(rows, AVERAGED)).mean(dim=0)
+        return self.pictures(spread(rows, AVERAGED)).mean(dim=0)
 
     def figures(self, rows: Ints) -> Tensor:
         """Return (K, 3, side, side) in 0..1, on the device."""
@@ -83,7 +83,7 @@ def make_desk(recipe: Recipe, samples: Samples, device: str, seed: int) -> Desk:
     return Desk(recipe=recipe, samples=samples, device=device, seed=seed, vgg=vgg)
 
 
-def _spread(rows: Ints, count: int) -> Ints:
+def spread(rows: Ints, count: int) -> Ints:
     """Return so many rows or fewer, evenly spread."""
     chosen: Ints = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
     return chosen

@@ -12,7 +12,16 @@ SLOWEST = Fraction(15)
 WINDOW_S = 0.044
 LARGEST_RATE_LAG_S = float(30 / SLOWEST)
 """How far the farthest step may lie from the frame: that many of the slowest footage's."""
-WEIGHTS: tuple[WeightFile, ...] = ()
+WEIGHTS = (
+    WeightFile(
+        name="grid-s1.safetensors",
+        sha256="5c7b89e4b132cb9b3715a56b8a034d08bbad6ea6b2585b1b41ab3ac31d29bcc4",
+        size_bytes=9748324,
+        licence="CC-BY-4.0",
+        source="redub's repository; trained on speaker s1 of the GRID audiovisual sentence corpus (Cooke, Barker, Cunningham, Shao 2006)",
+        package="redub_lumierenet",
+    ),
+)
 """Instructors that come with the plugin, asked for by name."""
 
 INFO = GeneratorInfo(

@@ -77,6 +77,8 @@ class EarCourse(Course):
     """Weight of the mouth's shape as the codes tell it, which is what sound can tell; the rest of a pose is chance."""
     most_gain: float = between(1, 10, 1.5)
     """What is heard moves less than what is seen; the mouth's part of it is enlarged by at most this."""
+    most_reach: float = between(1, 4, 3.0)
+    """What is painted moves less than its codes say; that is made up for by at most this."""
     anchor: bool = True
     """Whether the rest of the pose rests on a real one: the mean of all poses, which is what sound alone tells of it, is none."""
 
@@ -152,7 +154,7 @@ PAPER = Recipe(
     ),
     ear=EarCourse(
         steps=200_000, rate=1e-6, optimiser="rmsprop", memory=0.9, decay=0.0, schedule="fixed", look_every=2000,
-        ahead=0, dropout=0.0, gain_db=0.0, tilt_db=0.0, noise=0.0, mouth=0.0, most_gain=1.0, anchor=False,
+        ahead=0, dropout=0.0, gain_db=0.0, tilt_db=0.0, noise=0.0, mouth=0.0, most_gain=1.0, most_reach=1.0, anchor=False,
     ),
     seq=SeqCourse(
         steps=200_000, rate=2e-4, momentum=0.5, memory=0.999, decay=0.0, schedule="fixed", settle=0.5, look_every=2000,
@@ -204,7 +206,7 @@ def choose_recipe(name: str, settings: Mapping[str, str]) -> Recipe:
 def what_matters(recipe: Recipe, stage: StageName) -> dict[str, Any]:
     """Return what must not change once a stage has begun, as JSON holds it: not how long it learns, nor how often it is looked at."""
     course = asdict(getattr(recipe, stage))
-    for free in ("steps", "look_every", "patience", "share", "most_gain", "anchor"):
+    for free in ("steps", "look_every", "patience", "share", "most_gain", "most_reach", "anchor"):
         course.pop(free, None)
     return {
         "course": course,

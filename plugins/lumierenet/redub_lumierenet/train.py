@@ -32,6 +32,7 @@ from redub_lumierenet.losses import load_vgg
 from redub_lumierenet.networks import VAE, Ear
 from redub_lumierenet.painting import SeqPix2Pix, painting_lesson, targets
 from redub_lumierenet.poses import find_codes, pose_lesson
+from redub_lumierenet.reach import find_reach
 from redub_lumierenet.recipe import STAGES, Recipe, StageName, choose_recipe, stage_limit_s, what_matters
 from redub_lumierenet.samples import SIDE, Samples, collect
 from redub_lumierenet.weights import shape_facts, write_weights
@@ -159,16 +160,23 @@ class _Training:
             facts["compared_by"] = checksum(self.desk.vgg.state_dict())
         return json.loads(json.dumps(facts))  # type: ignore[no-any-return]
 
+    def _reach(self, gain: float, anchor: Floats | None) -> float:
+        if self.desk.recipe.ear.most_reach == 1:
+            return 1.0
+        heard = hear(self.desk, self.known, self.ear, np.arange(len(self.codes)))
+        return find_reach(self.desk, self.known, heard, lambda codes: self.seq.paint(self.vae.decoder(codes)).float(), (gain, anchor))
+
     def write(self) -> None:
         """Put the parts together and write the weights."""
         desk, recipe, request = self.desk, self.desk.recipe, self.request
         gain, anchor = self._manner()
-        tensors: dict[str, Tensor] = {f"ear.{name}": value for name, value in folded(self.known, self.ear, gain, anchor).items()}
+        reach = self._reach(gain, anchor)
+        tensors: dict[str, Tensor] = {f"ear.{name}": value for name, value in folded(self.known, self.ear, gain * reach, anchor).items()}
         for name, network in (("decoder", self.vae.decoder), ("generator", self.seq.generator)):
             tensors |= {f"{name}.{key}": value for key, value in _state(network).items()}
         found = {f"held_out_{stage}_{name}": value for stage, one in self.learnt.items() for name, value in one.values.items()}
         metadata = {
-            **shape_facts(recipe), "frame_rate": str(desk.samples.rate_hz), "gain": f"{gain:.4g}",
+            **shape_facts(recipe), "frame_rate": str(desk.samples.rate_hz), "gain": f"{gain:.4g}", "reach": f"{reach:.4g}",
             "face": json.dumps([round(float(one), 5) for one in describe_person(desk.samples)]), "consent": request.consent,
             "figures": recipe.figure.source, "recipe": request.recipe or "own", "settings": json.dumps(dict(request.settings)),
             "seed": str(desk.seed), "redub": VERSION, "frames": str(sum(map(len, desk.samples.learnt_from))),

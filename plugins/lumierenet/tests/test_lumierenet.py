@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from redub.errors import PluginError, RedubError, WeightError
+from redub.faces.detect import detect_faces
+from redub.faces.follow import look, look_twice, place_from_box
+from redub.faces.landmarks import mouth_openness
+from redub.faces.recognition import describe_face
+from redub.media import open_speech
+from redub.media.still import still_frame
 from redub.plugin import Blend, LoadContext, Region, manager
 from redub.testing import GeneratorConformance, make_clip
+from redub.weights import read_facts
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("redub_lumierenet", reason="install it:  pip install ./plugins/lumierenet")
@@ -96,3 +106,22 @@ def test_loading_leaves_the_chance_of_others_alone():
     torch.manual_seed(1)
     load(LoadContext(device="cpu", mode=Blend.FEATHER, weights=None, seed=3))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_shipped_instructor_speaks_and_rests_in_silence():
+    """What is asked for by name is the person of its metadata, whose mouth moves with speech and stays in silence."""
+    (path,) = manager.find_weights(manager.find("lumierenet"), named="grid-s1").values()
+    face = np.array(json.loads(read_facts(path)["face"]))
+    clip = make_clip(INFO, MODE, INFO.clip.max_frames)
+    with open_speech(Path(str(files("redub.demo"))) / "spanish.m4a", INFO.audio.rate_hz) as sound:
+        said = sound.window(INFO.audio.rate_hz, INFO.audio.rate_hz + len(clip.speech))
+    with manager.load("lumierenet", device="cpu", named="grid-s1") as generator:
+        spoken, still = (generator.generate(replace(clip, speech=speech)).frames for speech in (said, np.zeros_like(clip.speech)))
+    opened = {}
+    for name, frames in (("spoken", spoken), ("still", still)):
+        shown = [still_frame(picture) for picture in frames]
+        place = look_twice(shown[0].gray(), place_from_box(detect_faces(shown[0].gray(), 90, 0.0)[0].box)).place
+        assert np.linalg.norm(describe_face(shown[0], place) - face) < 0.5
+        opened[name] = mouth_openness(np.stack([look(frame.gray(), place).points for frame in shown]))
+    assert opened["spoken"].std() > 3 * opened["still"].std()
+    assert opened["still"].max() < np.median(opened["spoken"]) + 0.05
