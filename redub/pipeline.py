@@ -397,7 +397,9 @@ def choose_blend(info: GeneratorInfo, asked: Blend | None, usual: Blend, notices
         return wanted
     offered = ", ".join(info.modes)
     if asked is not None:
-        raise PluginError(f"The generator {info.name} cannot be blended with {asked!r}.", f"It offers: {offered}.")
+        raise PluginError(f"The generator {info.name} cannot be blended with {str(asked)!r}.", f"It offers: {offered}.")
     first = next(iter(info.modes))
-    notices.append(f"{info.name} does not offer {usual!s} blending; {first!s} is used.")
+    if usual is not BlendConfig().mode:
+        # What nobody set, nobody misses.
+        notices.append(f"{info.name} does not offer {usual!s} blending; {first!s} is used.")
     return first
