@@ -101,7 +101,8 @@ def test_a_frame_generator_needs_no_face(make_clip, tone, tmp_path, lossless):
 def test_stills_of_the_speaker_reach_the_generator(clip, tone, tmp_path, lossless):
     result = dub(clip, tone(1.6), "stills", tmp_path, lossless)
     assert result.painted_frames == 40
-    assert any("feather" in notice for notice in result.notices)
+    # It offers no other blending, and nobody asked for one.
+    assert not any("feather" in notice for notice in result.notices)
 
 
 def test_a_generator_with_its_own_rate_paints_every_frame(clip, tone, tmp_path, lossless):
