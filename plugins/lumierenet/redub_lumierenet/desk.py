@@ -57,8 +57,7 @@ class Desk:
 
     def look_rows(self) -> Ints:
         """Return held-out rows that are looked at, spread over all of them; of what is learnt from where nothing is held out."""
-        rows = seen_rows(self.samples, self.samples.held_out) or seen_rows(self.samples, self.samples.learnt_from)
-        return spread(np.concatenate(rows), LOOKED_AT)
+        return spread(judged_rows(self.samples), LOOKED_AT)
 
     def usual_picture(self) -> Tensor:
         """Return the mean of frames spread over what is learnt from: (3, 256, 256) in 0..1, on the device."""
@@ -101,6 +100,11 @@ def seen_rows(samples: Samples, stretches: tuple[Stretch, ...]) -> list[Ints]:
         is_seen = np.isfinite(points).all(axis=(1, 2)) & ((middle > 0) & (middle < 1)).all(axis=1)
         found.append(np.arange(one.start, one.stop)[is_seen])
     return [rows for rows in found if len(rows)]
+
+
+def judged_rows(samples: Samples) -> Ints:
+    """Return the rows that are held out and show the person; those that are learnt from where there are none."""
+    return np.concatenate(seen_rows(samples, samples.held_out) or seen_rows(samples, samples.learnt_from))
 
 
 def as_floats(pictures: RGB, device: str) -> Tensor:

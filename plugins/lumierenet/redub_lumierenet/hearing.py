@@ -13,7 +13,7 @@ from redub.faces.geometry import apply_similarity, invert_similarity, similarity
 from redub.training.loop import Lesson, Look
 from redub.types import Doubles, Floats, Ints
 from redub_lumierenet.audio import BANDS, FLOOR, LARGEST
-from redub_lumierenet.desk import Desk, seen_rows, tensor
+from redub_lumierenet.desk import Desk, judged_rows, seen_rows, tensor
 from redub_lumierenet.networks import LATENT, Ear
 from redub_lumierenet.recipe import MOST_BACK, EarCourse
 from redub_lumierenet.samples import Samples
@@ -131,7 +131,7 @@ def find_gain(desk: Desk, known: Known, ear: Ear) -> float:
     The best guess moves less than what is guessed.  Measured on held-out pieces where there are any.
     """
     samples = desk.samples
-    rows = np.concatenate(seen_rows(samples, samples.held_out) or seen_rows(samples, samples.learnt_from))
+    rows = judged_rows(samples)
     heard = hear(desk, known, ear, rows) @ known.reads[0]
     true = known.codes[rows] @ known.reads[0]
     return float(np.clip(true.std() / max(float(heard.std()), 1e-6), 1.0, desk.recipe.ear.most_gain))
@@ -194,7 +194,7 @@ def _varied(heard: Floats, course: EarCourse, random: np.random.Generator) -> Fl
 
 def _look(desk: Desk, known: Known, ear: Ear) -> Look:
     samples = desk.samples
-    rows = np.concatenate(seen_rows(samples, samples.held_out) or seen_rows(samples, samples.learnt_from))
+    rows = judged_rows(samples)
     found = hear(desk, known, ear, rows)
     off = found - known.codes[rows]
     values = {"codes": float((off**2).mean()), "mouth": float(((off @ known.reads.T) ** 2).sum(axis=-1).mean())}

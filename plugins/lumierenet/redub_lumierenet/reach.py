@@ -19,7 +19,7 @@ from redub.faces.geometry import similarity_from_points
 from redub.faces.landmarks import mouth_openness
 from redub.media.still import still_frame
 from redub.types import RGB, Doubles, Floats, Ints
-from redub_lumierenet.desk import Desk, as_picture, seen_rows, spread, tensor
+from redub_lumierenet.desk import Desk, as_picture, judged_rows, spread, tensor
 from redub_lumierenet.hearing import Known, as_painted
 
 LOOKED_AT, AT_ONCE = 96, 8
@@ -37,9 +37,7 @@ def find_reach(desk: Desk, known: Known, heard: Floats, paint: Callable[[Any], A
         paint: Codes (B, 128) -> pictures (B, 3, S, S) in 0..1.
         manner: How the codes are enlarged so far, and the pose that they rest on.
     """
-    rows = spread(
-        np.concatenate(seen_rows(desk.samples, desk.samples.held_out) or seen_rows(desk.samples, desk.samples.learnt_from)), LOOKED_AT
-    )
+    rows = spread(judged_rows(desk.samples), LOOKED_AT)
     true = _moved(_true_openness(desk, rows))
     gain, anchor = manner
     factors = [one for one in FACTORS if one <= desk.recipe.ear.most_reach] or [1.0]
