@@ -1,7 +1,7 @@
 """footage: what somebody named -> the videos to learn from, with their speakers.
 
-A video, a folder of videos, or a manifest: a JSON list of ``{"file", "speaker", "split", "weights_ok"}``, of which only
-``file`` is needed.  A manifest's test speakers and footage that must not enter weights are left out here, in one
+A video, a folder of videos, or a manifest: a JSON list of ``{"file", "speaker", "split", "weights_ok", "offset_s"}``, of which
+only ``file`` is needed.  A manifest's test speakers and footage that must not enter weights are left out here, in one
 place, also where a folder that is named as well holds them.
 """
 
@@ -17,6 +17,7 @@ from redub.errors import RedubError
 from redub.files import check_file
 
 SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
+MOST_OFFSET_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Footage:
     speaker: str
     is_held_out: bool = False
     """Never trained on: it tells how training goes."""
+    offset_s: float | None = None
+    """How early its sound is against the lips, where that is known, as of rendered footage; None has it measured."""
 
 
 def find_footage(named: Iterable[Path]) -> list[Footage]:
@@ -105,4 +108,18 @@ def _entry(manifest: Path, entry: dict[str, Any]) -> Footage:
     if not _place(file).is_relative_to(_place(manifest.parent)):
         raise RedubError(f"The manifest {manifest} names {name}, which lies outside its folder.", "Put the footage beside the manifest.")
     check_file(file, "footage")
-    return Footage(path=file, speaker=str(entry.get("speaker") or file.stem), is_held_out=entry.get("split") == "val")
+    return Footage(
+        path=file, speaker=str(entry.get("speaker") or file.stem), is_held_out=entry.get("split") == "val",
+        offset_s=_offset(manifest, name, entry.get("offset_s")),
+    )  # fmt: skip
+
+
+def _offset(manifest: Path, name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST_OFFSET_S:
+        raise RedubError(
+            f"The manifest {manifest} gives {name} the offset {value!r}.",
+            f"offset_s is seconds by which the sound is early, at most {MOST_OFFSET_S:g}; without it the offset is measured.",
+        )
+    return float(value)

@@ -50,6 +50,8 @@ PIECE_FRAMES = 750
 LEAST_FRAMES = 12
 GRAIN = 4096
 """Landmarks are kept in this many steps of the crop's side."""
+OFFSET_IS_KNOWN = "offset_is_known"
+"""In a source's table: its manifest said how lips and sound lie, which nothing that is measured may replace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +242,10 @@ def _settle(path: Path, one: Footage) -> list[dict[str, Any]]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         pieces: list[dict[str, Any]] = table["pieces"]
-        said = {"speaker": one.speaker, "is_held_out": one.is_held_out}
+        said: dict[str, Any] = {"speaker": one.speaker, "is_held_out": one.is_held_out}
+        if one.offset_s is not None:
+            pieces = [{**piece, "offset_s": one.offset_s} for piece in pieces]
+            said |= {"pieces": pieces, OFFSET_IS_KNOWN: True}
         if {**table, **said} != table:
             _write_table(path, {**table, **said})
     except (ValueError, LookupError, TypeError) as error:

@@ -18,7 +18,7 @@ import numpy as np
 
 from redub.errors import RedubError
 from redub.plugin import Piece
-from redub.training.pack import is_pack, read_pack
+from redub.training.pack import OFFSET_IS_KNOWN, is_pack, read_pack
 from redub.types import RGB
 
 TAIL_SHARE, TAIL_LEAST_FRAMES, TAIL_GAP_FRAMES = 0.15, 200, 8
@@ -117,7 +117,7 @@ def usual_offsets(packs: Sequence[Path]) -> dict[str, float]:
     """Return for each short source, by its folder's name, the offset in seconds that its speaker's short ones share, if they are enough."""
     found: dict[str, dict[str, float]] = {}
     for folder, table in _tables(packs):
-        if 0 < sum(int(piece["frames"]) for piece in table["pieces"]) < SHORT_FRAMES:
+        if not table.get(OFFSET_IS_KNOWN) and 0 < sum(int(piece["frames"]) for piece in table["pieces"]) < SHORT_FRAMES:
             offset_s = float(np.mean([float(piece["offset_s"]) for piece in table["pieces"]]))
             found.setdefault(str(table["speaker"]), {})[folder.name] = offset_s
     enough = [offsets for offsets in found.values() if len(offsets) >= LEAST_SHORT]

@@ -88,6 +88,7 @@ def test_a_folder_of_something_else_is_refused(order, tmp_path) -> None:
 def test_the_engine_reads_the_manifest_and_keeps_people_apart(made) -> None:
     footage = find_footage([made / "clips.json"])
     assert len(footage) == CLIPS
+    assert {one.offset_s for one in footage} == {0.0}
     train, held = ({one.speaker for one in footage if one.is_held_out is flag} for flag in (False, True))
     assert train
     assert held

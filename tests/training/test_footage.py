@@ -92,6 +92,17 @@ def test_a_manifest_says_who_speaks_and_who_is_held_out(folder: Path, manifest: 
     ]
 
 
+def test_a_known_offset_is_taken_from_the_manifest(folder: Path, manifest: Manifest) -> None:
+    path = manifest({"file": "a.mp4", "offset_s": -0.08}, {"file": "c.mov", "offset_s": 0}, {"file": "more/e.mp4"})
+    assert [one.offset_s for one in find_footage([path])] == [-0.08, 0.0, None]
+
+
+@pytest.mark.parametrize("value", ["0.1", True, 11, -1e9, float("nan"), float("inf"), [0.1]])
+def test_an_offset_that_is_none_is_refused(value: Any, folder: Path, manifest: Manifest) -> None:
+    with pytest.raises(RedubError, match=r"a\.mp4"):
+        find_footage([manifest({"file": "a.mp4", "offset_s": value})])
+
+
 @pytest.mark.parametrize(
     "mark",
     [

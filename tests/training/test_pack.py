@@ -26,6 +26,7 @@ from redub.plugin import Piece
 from redub.training import pack
 from redub.training.footage import Footage
 from redub.training.pack import LEAD, is_pack, make_pack, read_pack
+from redub.training.stock import LEAST_SHORT, usual_offsets
 
 RATE_HZ = 16_000
 FRAMES = 30
@@ -256,6 +257,27 @@ def test_a_changed_manifest_changes_the_pack(copied: Path, talker: Path) -> None
     make_pack([Footage(path=talker, speaker="bob", is_held_out=True)], copied)
     (one,) = read_pack(copied)
     assert (one.speaker, one.is_held_out) == ("bob", True)
+
+
+def test_a_known_offset_outdoes_what_was_measured(copied: Path, talker: Path) -> None:
+    make_pack([Footage(path=talker, speaker="ann", offset_s=0.12)], copied)
+    (one,) = read_pack(copied)
+    assert one.offset_s == 0.12
+
+
+def test_a_known_offset_is_not_evened_out_over_short_videos(copied: Path, talker: Path) -> None:
+    source = source_of(copied).parent
+    for number in range(LEAST_SHORT):
+        other = Path(shutil.copytree(source, copied / f"other-{number:012d}")) / "source.json"
+        table = json.loads(other.read_text(encoding="utf-8"))
+        table["pieces"] = [{**piece, "offset_s": 0.04} for piece in table["pieces"]]
+        other.write_text(json.dumps(table), encoding="utf-8")
+    # The talker's own file is one of six short ones of ann, and no longer measured.
+    make_pack([Footage(path=talker, speaker="ann", offset_s=0.12)], copied)
+    usual_s = usual_offsets([copied])
+    assert source.name not in usual_s
+    assert set(usual_s.values()) == {0.04}
+    assert len(usual_s) == LEAST_SHORT
 
 
 def test_another_size_is_refused(copied: Path, talker: Path) -> None:
