@@ -213,14 +213,17 @@ def _draw(found: dict[int, dict[str, float]], target: Path) -> None:
     page, pen = new_page(560, 300)
     sizes, values = list(found), [one["codes"] for one in found.values()]
     low, high = min(values), max(values) + 1e-9
-    places = [(70 + i * 450 / max(1, len(sizes) - 1), 240 - (v - low) / (high - low) * 180) for i, v in enumerate(values)]
+    first, last = min(sizes), max(sizes)
+    places = [
+        (60 + (w - first) * 440 / max(1, last - first), 240 - (v - low) / (high - low) * 180) for w, v in zip(sizes, values, strict=True)
+    ]
     pen.text((16, 12), "held-out MSE of the codes over the window's length W", INK, font(15))
     pen.line((60, 250, 540, 250), LINE)
     pen.line(places, INK, 2)
     for size, value, (x, y) in zip(sizes, values, places, strict=True):
         pen.ellipse((x - 3, y - 3, x + 3, y + 3), INK)
         pen.text((x, 256), str(size), FAINT, font(12), anchor="ma")
-        pen.text((x, y - 18), f"{value:.3f}", FAINT, font(11), anchor="ma")
+        pen.text((x + 4, y - 18), f"{value:.3f}", FAINT, font(11))
     save_picture(page, target)
 
 
