@@ -97,8 +97,10 @@ def fit_lengths(pts: Ints, time_base: Fraction, facts: VideoFacts, sound: Fracti
     whole = Pass(start=0, step=1, count=facts.frames, begins=Fraction(0))
     lengths = f"sound {_clock(sound)}, video {_clock(video)}"
     slack = 1 / facts.frame_rate
+    # Where frames stand for different lengths, the last one may be shorter than a frame is on average.
+    last = min(slack, frame_duration(pts, time_base, facts, facts.frames - 1))
     stop: Fraction | None = None
-    if sound <= video and (config.mode is not Fit.CUT or video - sound < slack):
+    if sound <= video and (config.mode is not Fit.CUT or video - sound < last):
         passes = [whole]
         rest = "" if video - sound < slack else "; the mouth rests after the sound ends"
         decision = f"{lengths}: the whole video is kept{rest}"

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from redub.config import FitConfig
@@ -85,6 +85,7 @@ def test_a_single_frame_can_be_looped_and_bounced():
     sound=st.fractions(min_value=Fraction(1, 50), max_value=30, max_denominator=48000),
     mode=st.sampled_from(list(Fit)),
 )
+@example(durations=[3, 1], sound=Fraction(9, 100), mode=Fit.CUT)
 def test_times_rise_and_the_picture_covers_the_sound(durations, sound, mode):
     line = timeline(durations, Fraction(1, 25), sound, mode)
     frames = shown(line)
