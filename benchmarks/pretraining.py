@@ -38,11 +38,8 @@ from redub.training.checkpoint import read_tensors, write_tensors
 from redub.training.pack import read_pack
 
 REAL, RENDERED, BOTH = "real", "rendered", "both"
-ROWS: dict[str, tuple[tuple[str, float], ...]] = {
-    "real": ((REAL, 1),), "rendered": ((RENDERED, 1),), "both": ((BOTH, 1),), "rendered, then real": ((RENDERED, 1), (REAL, 1)),
-    "rendered, then both": ((RENDERED, 1), (BOTH, 1)), "real, twice as long": ((REAL, 2),), "both, twice as long": ((BOTH, 2),),
-}  # fmt: skip
-"""Footage, and for how many times the given steps."""
+ROWS = {"real": (REAL,), "rendered": (RENDERED,), "both": (BOTH,), "rendered, then real": (RENDERED, REAL)}
+"""What is learnt from, one after the other, the given steps each."""
 LEAST_FRAMES = 25
 
 
@@ -105,8 +102,7 @@ def main() -> None:
     parser.add_argument("rendered", type=Path)
     parser.add_argument("folder", type=Path, help="for samples and weights; what is there is not trained again")
     parser.add_argument("--judge", action="append", default=[], metavar="NAME=PACK")
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--rows", type=int, nargs="+", default=range(len(ROWS)), metavar="N", help="some of the rows, counted from 0")
+    parser.add_argument("--steps", type=int, default=400, help="for each kind of footage")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every row")
     asked = parser.parse_args()
     judges = {name: Path(path) for name, path in (one.split("=", 1) for one in asked.judge)}
@@ -115,15 +111,12 @@ def main() -> None:
     forget(asked.base, asked.folder / "deaf.safetensors", 0)
     print(f"| learnt from | {' | '.join(f'{name}: follows | moves' for name in judges)} |\n|---|{'---:|' * 2 * len(judges)}")
     results = {"as shipped": asked.base}
-    for number, (name, parts) in enumerate(ROWS.items()):
-        if number not in asked.rows:
-            continue
+    for name, parts in ROWS.items():
         before = asked.folder / "deaf.safetensors"
-        for place in range(len(parts)):
-            output = asked.folder / f"{'-'.join(f'{footage}{times:g}' for footage, times in parts[: place + 1])}.safetensors"
-            footage, times = parts[place]
+        for place, footage in enumerate(parts, 1):
+            output = asked.folder / f"{'-'.join(parts[:place])}.safetensors"
             if not output.exists():
-                train(before, packs[footage], asked.folder / f"work-{footage}", output, round(times * asked.steps), asked.set)
+                train(before, packs[footage], asked.folder / f"work-{footage}", output, asked.steps, asked.set)
             before = output
         results[name] = before
     table = {name: {key: judge(path, pack) for key, pack in judges.items()} for name, path in results.items()}
