@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from redub.choices import LandmarkModel
 from redub.errors import MediaError, PluginError
 from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption, Weights
 
@@ -57,6 +58,12 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
     adapt: Annotated[
         bool, typer.Option("--adapt/--no-adapt", help="Adapt to each speaker first, from clips that are not measured.")
     ] = False,
+    read_by: Annotated[
+        LandmarkModel | None,
+        typer.Option(
+            "--read-by", help="The landmark model that reads mouths, so that analyses can be compared.", show_default="what finds the faces"
+        ),
+    ] = None,
     blend: BlendOption = None,
     device: Device = "auto",
     config: ConfigOption = None,
@@ -79,7 +86,8 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
         chosen = _settings(config, settings, None)
         network = find_network(sync_weights) if chosen.sync.judge or sync_weights is not None else None
         wish = _Wish(
-            protocol=protocol, blend=blend, device=device, weights=weights, profile=course, network=network, adapts=adapt
+            protocol=protocol, blend=blend, device=device, weights=weights, profile=course, network=network, adapts=adapt,
+            read_by=read_by,
         )  # fmt: skip
         report = _measure(recordings, generator, chosen, wish, tell)
         if output is not None:
@@ -99,6 +107,7 @@ class _Wish:
     profile: Profile | None
     network: SyncModel | None
     adapts: bool
+    read_by: LandmarkModel | None
 
 
 def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish, tell: Tell) -> Report:
@@ -116,7 +125,7 @@ def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish
         model = Model(info=entry.info, mode=modes[blend], generator=generator)
         measure = partial(
             metrics.evaluate, recordings, protocol=metrics.Protocol(wish.protocol), config=config, profile=wish.profile,
-            network=wish.network, tell=tell,
+            network=wish.network, read_by=wish.read_by, tell=tell,
         )  # fmt: skip
         if not wish.adapts:
             return measure(model)

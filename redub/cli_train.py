@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from redub.errors import ConfigError
-from redub.options import AsJson, Debug, Device, Quiet
+from redub.options import AsJson, ConfigOption, Debug, Device, Quiet, SetOption
 
 if TYPE_CHECKING:
     from redub.progress import Tell
@@ -126,6 +126,8 @@ def pack(  # noqa: PLR0913  a command's options are its arguments
         ),
     ] = "",
     jobs: Jobs = 1,
+    config: ConfigOption = None,
+    settings: SetOption = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -134,7 +136,7 @@ def pack(  # noqa: PLR0913  a command's options are its arguments
 
     A pack holds faces and voices of people: keep it as carefully as the footage.
     """
-    from redub.cli import _friendly, _print_json
+    from redub.cli import _friendly, _print_json, _settings
 
     with _friendly(as_json, debug), _following(as_json, quiet) as tell:
         from redub.plugin import Region
@@ -144,7 +146,8 @@ def pack(  # noqa: PLR0913  a command's options are its arguments
         from redub.training.stock import take_stock
 
         _, size, region = find_trainer(generator) if generator else (None, size, Region.FACE)
-        notices = list(remarks(make_pack(find_footage(footage), output, size_px=size, region=region, jobs=jobs, tell=tell)))
+        chosen, found = _settings(config, settings), find_footage(footage)
+        notices = list(remarks(make_pack(found, output, size_px=size, region=region, jobs=jobs, config=chosen, tell=tell)))
         for notice in () if as_json else notices:
             typer.echo(f"note: {notice}", err=True)
         inventory = take_stock([output])

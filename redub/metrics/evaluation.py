@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from redub.choices import LandmarkModel
 from redub.config import Config
 from redub.errors import PluginError, RedubError
 from redub.media import Speech, open_speech
@@ -80,6 +81,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
     config: Config | None = None,
     profile: Profile | None = None,
     network: SyncModel | None = None,
+    read_by: LandmarkModel | None = None,
     tell: Tell = silent,
 ) -> Report:
     """Measure how good a generator is.
@@ -91,6 +93,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
         config: For the analysis and the blending; ``blend.mode`` must be the one that the model was loaded for.
         profile: The mean course of the mouth in training.
         network: Compares lips and sound too, beside all else.
+        read_by: What reads mouths off true and painted frames; None for what the analysis finds faces with.
         tell: Is told of recordings while they are analysed, and then of painted frames.
 
     Returns:
@@ -101,7 +104,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
         PluginError: It does not paint faces, or failed.
     """
     config = config or Config()
-    takes, left_out = _find_takes(recordings, config, tell)
+    takes, left_out = _find_takes(recordings, config, read_by, tell)
     speakers = sort_by_speaker(takes)
     ticker = _Ticker(tell, sum(_frames_to_paint(own, protocol) for own in speakers.values()))
     job = _Job(load=load, protocol=protocol, config=config, profile=profile, network=network, tick=ticker)
@@ -114,6 +117,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
         speakers=tuple(one.speaker for one in done),
         left_out=left_out,
         network=network.name if network is not None else "",
+        read_by=str(takes[0].read_by),
     )
 
 
@@ -145,12 +149,14 @@ class _Ticker:
         self.tell("evaluate", self.done, self.total)
 
 
-def _find_takes(recordings: Sequence[Recording], config: Config, tell: Tell) -> tuple[list[Take], tuple[str, ...]]:
+def _find_takes(
+    recordings: Sequence[Recording], config: Config, read_by: LandmarkModel | None, tell: Tell
+) -> tuple[list[Take], tuple[str, ...]]:
     takes: list[Take] = []
     left_out: list[str] = []
     for done, recording in enumerate(recordings, 1):
         try:
-            takes.append(find_take(recording, config))
+            takes.append(find_take(recording, config, read_by))
         except RedubError as error:
             left_out.append(f"{recording.path.name}: {error.message}")
         tell("analyse", done, len(recordings))

@@ -113,7 +113,7 @@ def repaint(take: Take, model: Model, voice: Voice, stills: RGB, config: Config)
     for patch in patches:
         item = waiting.popleft()
         frame = paint(item.seen.frame, [patch])
-        read = look(frame.gray(), item.similarity, model=take.plan.landmarks).points
+        read = look(frame.gray(), item.similarity, model=take.read_by).points
         points = apply_similarity(invert_similarity(item.similarity), read)
         yield Shown(frame=frame, original=item.original, painted=item.painted, frame_points=read, points=points)
 

@@ -154,6 +154,8 @@ class Report:
     """Recordings that could not be measured, and why."""
     network: str = ""
     """The sync network; empty where there is none."""
+    read_by: str = "dlib"
+    """The landmark model that mouths were read with, true and painted ones alike."""
 
     def of_speaker(self, speaker: str) -> Numbers:
         """Return the means over one speaker's clips."""
@@ -188,6 +190,7 @@ class Report:
             "blend": self.blend,
             "protocol": self.protocol,
             "network": self.network,
+            "read_by": self.read_by,
             "loudness": self.loudness,
             "all": self.of_group(),
             "groups": {group: self.of_group(group) for group in self.groups},

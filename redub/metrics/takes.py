@@ -14,8 +14,10 @@ from fractions import Fraction
 import numpy as np
 
 from redub import shelf
+from redub.choices import LandmarkModel
 from redub.config import Config
 from redub.errors import NoFaceError, PlanError
+from redub.faces.follow import canonical_points
 from redub.faces.geometry import apply_similarity, invert_similarity, similarity_from_points
 from redub.faces.landmarks import mouth_openness
 from redub.media import open_speech, open_video
@@ -57,6 +59,8 @@ class Take:
     """(T,) measured against the loudest frame of the whole stretch."""
     is_measured: Bools
     """(T,) False where the face was not seen."""
+    read_by: LandmarkModel
+    """What found ``points``, and is to read painted frames."""
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -90,8 +94,13 @@ class Take:
         return self.recording.path.name + ("" if len(self) == whole else f" [{self.start}:{self.stop}]")
 
 
-def find_take(recording: Recording, config: Config) -> Take:
+def find_take(recording: Recording, config: Config, read_by: LandmarkModel | None = None) -> Take:
     """Find the longest stretch of speech of a recording and measure what is true of it.
+
+    Args:
+        recording: Somebody talking.
+        config: For the analysis.
+        read_by: What reads the true mouth; None for what the analysis found the face with.
 
     Raises:
         NoFaceError: Nobody speaks in it for `LEAST_FRAMES`.
@@ -109,7 +118,7 @@ def find_take(recording: Recording, config: Config) -> Take:
     seen = slice(stretch.start - track.start, stretch.stop - track.start)
     with open_speech(recording.path, SOUND_RATE_HZ) as sound:
         rms = frame_rms(sound.window(0, sound.samples), SOUND_RATE_HZ, [float(time) for time in times])
-    return Take(
+    take = Take(
         recording=recording,
         plan=plan,
         track=stretch.track,
@@ -121,7 +130,17 @@ def find_take(recording: Recording, config: Config) -> Take:
         rms=rms,
         is_speech=speech_frames(rms),
         is_measured=track.is_measured[seen],
+        read_by=plan.landmarks,
     )
+    return take if read_by in (None, plan.landmarks) else _read_again(take, LandmarkModel(read_by))
+
+
+def _read_again(take: Take, model: LandmarkModel) -> Take:
+    """Return a take whose truth is what another model reads off its frames, as it will read painted ones."""
+    with open_video(take.recording.path, take.plan.pts) as reader:
+        frames = zip(reader.read(take.start, take.stop), take.similarities, strict=True)
+        points = np.stack([canonical_points(frame.gray(), place, model) for frame, place in frames])
+    return replace(take, points=points, gap=mouth_openness(points), read_by=model)
 
 
 def take_stills(takes: Sequence[Take], mode: Mode, count: int) -> RGB:

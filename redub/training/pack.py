@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from redub.choices import LandmarkModel
 from redub.config import Config
 from redub.errors import RedubError
 from redub.files import check_file
@@ -89,11 +90,13 @@ def make_pack(  # noqa: PLR0913  each may be left out
         One for each source, in the order in which they were done.
 
     Raises:
-        RedubError: The folder cannot be written, is something else, or a pack of another size; or a process was killed.
+        RedubError: The folder cannot be written, is something else, or a pack of another size or another landmark model; or a
+            process was killed.
     """
-    _open_folder(folder, size_px, region)
+    config = config or Config()
+    _open_folder(folder, size_px, region, config.tracks.landmarks)
     done: list[Packed] = []
-    arguments = [(one, folder, size_px, region, config or Config()) for one in footage]
+    arguments = [(one, folder, size_px, region, config) for one in footage]
     tell("pack", 0, len(footage))
     several = in_processes(_pack_source, [(one,) for one in arguments], jobs, "packed footage") if jobs > 1 else None
     for packed in several or map(_pack_source, arguments):
@@ -138,18 +141,46 @@ def check_region(folder: Path, region: Region) -> None:
         raise RedubError(f"The pack {folder} holds crops of the kind {found}, and {region} is wanted.", hint)
 
 
-def _open_folder(folder: Path, size_px: int, region: Region) -> None:
+def find_landmark_model(packs: Sequence[Path]) -> LandmarkModel:
+    """Return what found the landmarks in packs, which mean different points of a face from one model to another.
+
+    Raises:
+        RedubError: One of them is no pack, or they do not agree.
+    """
+    found = {pack: _landmarks_of(_check_table(pack)) for pack in packs}
+    (first, model), *others = found.items()
+    for pack, other in others:
+        if other != model:
+            hint = f"Make one of them anew, with  redub pack --set tracks.landmarks={other}  or  ={model}."
+            raise RedubError(f"The landmarks of {first} were found by {model}, those of {pack} by {other}; their points differ.", hint)
+    return model
+
+
+def _landmarks_of(table: dict[str, Any]) -> LandmarkModel:
+    """Return what found a pack's landmarks; where that is not said there was but one."""
+    try:
+        return LandmarkModel(table.get("landmarks", LandmarkModel.DLIB))
+    except ValueError:
+        raise RedubError(f"The pack's landmarks are by {table['landmarks']!r}, which is not known.", "Make it anew.") from None
+
+
+def _open_folder(folder: Path, size_px: int, region: Region, landmarks: LandmarkModel) -> None:
     if is_pack(folder):
         found = _check_table(folder)
         if found["size_px"] != size_px:
             raise RedubError(f"The pack {folder} holds crops of {found['size_px']} px, not {size_px}.", "Name another folder.")
         check_region(folder, region)
+        made_by = _landmarks_of(_check_table(folder))
+        if made_by != landmarks:
+            hint = f"Name another folder, or go on with  --set tracks.landmarks={made_by}"
+            raise RedubError(f"The landmarks of the pack {folder} were found by {made_by}, not {landmarks}.", hint)
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RedubError(f"{folder} exists and is not a pack.", "Name another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_table(folder / "pack.json", {"version": VERSION, "size_px": size_px, "region": str(region)})
+        table = {"version": VERSION, "size_px": size_px, "region": str(region), "landmarks": str(landmarks)}
+        _write_table(folder / "pack.json", table)
     except OSError as error:
         raise RedubError(f"The pack {folder} cannot be written: {error.strerror}.", "Name a folder of your own.") from error
 

@@ -22,7 +22,7 @@ from redub.plugin.discovery import cause
 from redub.progress import Tell, silent
 from redub.stills import CONSENT
 from redub.training.footage import Footage, find_footage
-from redub.training.pack import Packed, check_region, make_pack
+from redub.training.pack import Packed, check_region, find_landmark_model, make_pack
 from redub.training.stock import ONE_IN, TAIL_LEAST_FRAMES, Inventory, is_all_packs, piece_reader, take_stock
 from redub.weights import IN_FOLDER, SUFFIX
 
@@ -104,6 +104,7 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
             packs = list(training.footage)
             for pack in packs:
                 check_region(pack, region)
+            find_landmark_model(packs)
         else:
             _label(training.folder, {"generator": training.generator, "footage": [_row(one) for one in footage]})
             packs = [training.folder / FOOTAGE]

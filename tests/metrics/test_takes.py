@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from redub.choices import LandmarkModel
 from redub.config import Config
 from redub.errors import MediaError, NoFaceError
 from redub.faces.crop import take_crop
@@ -110,3 +111,11 @@ def test_takes_are_grouped_by_speaker_in_order(takes):
         "ann": ["talk0.mkv"],
         "head": ["talk0.mkv", "talk1.mkv"],
     }
+
+
+def test_another_model_reads_the_same_mouth_off_the_same_frames(takes, talking):
+    own = find_take(Recording(path=talking[0], speaker="head"), Config(), LandmarkModel.OWN)
+    assert (own.read_by, takes[0].read_by) == (LandmarkModel.OWN, LandmarkModel.DLIB)
+    np.testing.assert_array_equal(own.similarities, takes[0].similarities)
+    assert np.abs(own.points - takes[0].points).max() > 1e-3
+    assert np.corrcoef(own.gap, takes[0].gap)[0, 1] > 0.8

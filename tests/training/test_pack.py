@@ -16,6 +16,8 @@ import av
 import numpy as np
 import pytest
 
+from redub.choices import LandmarkModel
+from redub.config import Config
 from redub.errors import RedubError
 from redub.faces.crop import take_crop
 from redub.faces.geometry import apply_similarity
@@ -25,7 +27,7 @@ from redub.plan import Plan
 from redub.plugin import Piece
 from redub.training import pack
 from redub.training.footage import Footage
-from redub.training.pack import LEAD, is_pack, make_pack, read_pack
+from redub.training.pack import LEAD, find_landmark_model, is_pack, make_pack, read_pack
 from redub.training.stock import LEAST_SHORT, usual_offsets
 
 RATE_HZ = 16_000
@@ -283,6 +285,24 @@ def test_a_known_offset_is_not_evened_out_over_short_videos(copied: Path, talker
 def test_another_size_is_refused(copied: Path, talker: Path) -> None:
     with pytest.raises(RedubError, match="crops of 112 px, not 224"):
         make_pack([Footage(path=talker, speaker="ann")], copied, size_px=224)
+
+
+def test_a_pack_is_completed_with_the_landmark_model_that_began_it(tmp_path: Path) -> None:
+    own = Config().set("tracks.landmarks=own")
+    make_pack([], tmp_path / "faces", config=own)
+    make_pack([], tmp_path / "faces", config=own)
+    with pytest.raises(RedubError, match="found by own, not dlib") as caught:
+        make_pack([], tmp_path / "faces", config=Config().set("tracks.landmarks=dlib"))
+    assert "tracks.landmarks=own" in caught.value.hint
+    assert find_landmark_model([tmp_path / "faces"]) is LandmarkModel.OWN
+
+
+def test_packs_from_before_there_was_a_choice_are_dlibs(tmp_path: Path) -> None:
+    (tmp_path / "pack.json").write_text('{"version": 1, "size_px": 112}')
+    assert find_landmark_model([tmp_path]) is LandmarkModel.DLIB
+    (tmp_path / "pack.json").write_text('{"version": 1, "size_px": 112, "landmarks": "other"}')
+    with pytest.raises(RedubError, match="'other'"):
+        find_landmark_model([tmp_path])
 
 
 @pytest.mark.parametrize("size_px", [64, 224])

@@ -190,6 +190,15 @@ def test_the_same_video_is_not_both_learnt_from_and_held_out(training, pack, tmp
         train(replace(training, footage=[pack, tmp_path / "second"]))
 
 
+def test_packs_of_two_landmark_models_do_not_mix(training, pack, tmp_path):
+    put_source(tmp_path / "more", "four", "cat", 20)
+    both = replace(training, footage=[pack, tmp_path / "more"])
+    assert train(both).is_complete
+    (tmp_path / "more" / "pack.json").write_text('{"version": 1, "size_px": 32, "landmarks": "own"}')
+    with pytest.raises(RedubError, match="found by dlib, those of .*more by own"):
+        train(replace(both, output=tmp_path / "other.safetensors"))
+
+
 def test_a_pack_of_which_everything_is_held_out_is_refused(training, tmp_path):
     put_source(tmp_path / "held", "five", "ann", 14, is_held_out=True)
     with pytest.raises(RedubError, match="nothing to learn from"):
