@@ -32,5 +32,5 @@ class BlendRegion(StrEnum):
 class LandmarkModel(StrEnum):
     """What finds the 68 points of a face."""
 
-    DLIB = "dlib"
     OWN = "own"
+    DLIB = "dlib"

@@ -22,7 +22,7 @@ run; the last line says what a commercial user has to change. It is no lawyer's 
 
 [b]redub weights[/b]                                                    everything that is installed
 [b]redub weights -g speech2vid[/b]                                      what a run with speech2vid uses
-[b]redub weights -g speech2vid --set tracks.landmarks=own --no-adapt[/b]   and one that is free for every use
+[b]redub weights -g speech2vid --no-adapt[/b]                              and one that is free for every use
 """
 
 

@@ -50,8 +50,8 @@ class TrackConfig:
     """A shorter track is dropped."""
     max_gap_s: float = _up_to(10, 0.5)
     """A face lost for longer starts a new track; within a shorter gap it is interpolated."""
-    landmarks: LandmarkModel = LandmarkModel.DLIB
-    """``dlib``: the published model, whose training set excludes commercial use; ``own``: redub's, free for every use."""
+    landmarks: LandmarkModel = LandmarkModel.OWN
+    """``own``: redub's network, free for every use; ``dlib``: the published model, whose training set excludes commercial use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ def _looking(config: Config, *, adapts: bool) -> Iterator[Part]:
         is_commercial=False, is_used=not is_own, when='tracks.landmarks = "dlib"',
         learnt_from="iBUG 300-W (Imperial College London), whose makers ask that models trained on it are not used commercially",
         path=path, is_missing=path is None,
-        advice="Use redub's own:  --set tracks.landmarks=own  or ask Imperial College London for a licence.",
+        advice="Use redub's own, the default:  --set tracks.landmarks=own  or ask Imperial College London for a licence.",
     )  # fmt: skip
     yield _shipped("landmark model", LANDMARKS, is_used=is_own, when='tracks.landmarks = "own"')
     path = _found(recognition_model)

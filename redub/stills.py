@@ -66,7 +66,7 @@ def listed(images: Images) -> list[Path | Still]:
     return [image if isinstance(image, Still) else Path(image) for image in named]
 
 
-def load_stills(images: Images, max_side_px: int = MAX_SIDE_PX, model: LandmarkModel = LandmarkModel.DLIB) -> tuple[Still, ...]:
+def load_stills(images: Images, max_side_px: int = MAX_SIDE_PX, model: LandmarkModel = LandmarkModel.OWN) -> tuple[Still, ...]:
     """Read photographs and find the largest face in each.
 
     Args:

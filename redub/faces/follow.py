@@ -87,7 +87,7 @@ def box_from_place(place: Doubles) -> Doubles:
     return np.concatenate([centre - half, centre + half], axis=-1)
 
 
-def look(gray: Any, place: Doubles, anchoring: float = ANCHORING, model: LandmarkModel = LandmarkModel.DLIB) -> Sight:
+def look(gray: Any, place: Doubles, anchoring: float = ANCHORING, model: LandmarkModel = LandmarkModel.OWN) -> Sight:
     """See the face at a place: find its landmarks and put the place right by them.
 
     Args:
@@ -107,17 +107,17 @@ def look(gray: Any, place: Doubles, anchoring: float = ANCHORING, model: Landmar
     return Sight(place=settled, points=points, spread=spread, patch=patch, patch_place=place, mouth=picture[top:bottom, left:right])
 
 
-def look_twice(gray: Any, place: Doubles, model: LandmarkModel = LandmarkModel.DLIB) -> Sight:
+def look_twice(gray: Any, place: Doubles, model: LandmarkModel = LandmarkModel.OWN) -> Sight:
     """See a face where the detector put it: its boxes come in coarse steps, and a second look from where the eyes are settles that."""
     return look(gray, look(gray, place, 1.0, model).place, 1.0, model)
 
 
-def canonical_points(gray: Any, place: Doubles, model: LandmarkModel = LandmarkModel.DLIB) -> Doubles:
+def canonical_points(gray: Any, place: Doubles, model: LandmarkModel = LandmarkModel.OWN) -> Doubles:
     """Find the landmarks of the face at a place: (68, 2) in the unit square of its canonical crop."""
     return apply_similarity(invert_similarity(place), look(gray, place, model=model).points)
 
 
-def follow(gray: Any, last: Sight, model: LandmarkModel = LandmarkModel.DLIB) -> Sight | None:
+def follow(gray: Any, last: Sight, model: LandmarkModel = LandmarkModel.OWN) -> Sight | None:
     """See in this frame the face that was seen in a neighbouring one; None where it cannot be followed."""
     moved = _flow(last.patch, cut_patch(gray, last.patch_place, FLOW_PX))
     if moved is None:
@@ -134,7 +134,7 @@ def confirm(gray: Any, sight: Sight, min_score: float) -> bool:
     return any(overlap(face.box, expected) > 0.4 for face in faces)
 
 
-def find_again(gray: Any, last: Sight, min_score: float, model: LandmarkModel = LandmarkModel.DLIB) -> Sight | None:
+def find_again(gray: Any, last: Sight, min_score: float, model: LandmarkModel = LandmarkModel.OWN) -> Sight | None:
     """Look for a face that was lost around where it was; None where the detector sees none."""
     wide = compose_similarity(last.place, AROUND)
     faces = detect_faces(cut_square(gray, wide, AROUND_PX), HOG_FACE_PX, min_score)

@@ -36,7 +36,7 @@ NUDGES = ((-0.03, -0.02, 0.98), (0.03, 0.02, 1.02))
 """(x, y, scale) of each of the boxes, in shares of the face's side; docs/flow/2-tracks.md has gain and cost of more."""
 
 
-def find_landmarks(gray: Any, box: Sequence[float] | Doubles, model: LandmarkModel = LandmarkModel.DLIB) -> tuple[Floats, float]:
+def find_landmarks(gray: Any, box: Sequence[float] | Doubles, model: LandmarkModel = LandmarkModel.OWN) -> tuple[Floats, float]:
     """Find the 68 points of the face in a box.
 
     Args:

@@ -154,7 +154,7 @@ class Report:
     """Recordings that could not be measured, and why."""
     network: str = ""
     """The sync network; empty where there is none."""
-    read_by: str = "dlib"
+    read_by: str = "own"
     """The landmark model that mouths were read with, true and painted ones alike."""
 
     def of_speaker(self, speaker: str) -> Numbers:

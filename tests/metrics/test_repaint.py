@@ -43,7 +43,7 @@ def test_the_true_mouth_painted_back_is_read_as_it_was(takes, mirror):
 
 
 def test_what_reads_the_true_mouth_reads_the_painted_one(takes, mirror):
-    take = find_take(takes[0].recording, Config(), LandmarkModel.OWN).part(0, 20)
+    take = find_take(takes[0].recording, Config(), LandmarkModel.DLIB).part(0, 20)
     found = points(list(repaint(take, mirror, QUIET, take_stills([take], mirror.mode, 0), Config())))
     # The two models mean a little different points: what is read by one lies nearer to its own truth.
     assert np.abs(found - take.points).mean() < 0.5 * np.abs(found - takes[0].part(0, 20).points).mean()
