@@ -176,7 +176,10 @@ def finish(goal: str, rest: list[str]) -> int:
     python = str(venv_python())
     redub = str(Path(python).with_name("redub"))
     if goal == "test":
-        return subprocess.run([python, "-m", "pytest", *rest], cwd=ROOT, check=False).returncode
+        # Tests run beside each other, so each of them computes on one core; a module's fixtures are made once.
+        all_of_them = ["-n", "auto", "--maxprocesses", "8", "--dist", "loadfile"]
+        environment = {"OMP_NUM_THREADS": "1", **os.environ}
+        return subprocess.run([python, "-m", "pytest", *(rest or all_of_them)], cwd=ROOT, env=environment, check=False).returncode
     if goal == "install":
         say(f"done; start it with {redub}")
         return 0

@@ -1,10 +1,11 @@
-"""The demo is what its truth says: a face that dlib sees, a mouth that fits the sound, small files."""
+"""The demo is what its truth says: a face that both landmark models see, a mouth that fits the sound, small files."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from redub.choices import LandmarkModel
 from redub.faces.detect import detect_faces
 from redub.faces.landmarks import eye_distance, find_landmarks, mouth_openness
 from redub.media import open_speech, open_video, sound_duration
@@ -18,9 +19,9 @@ def truth(demo) -> dict[str, np.ndarray]:
         return {name: stored[name] for name in stored.files}
 
 
-@pytest.fixture(scope="module")
-def seen(demo) -> np.ndarray:
-    """(K, 68, 2) the landmarks that dlib finds in every eighth frame."""
+@pytest.fixture(scope="module", params=list(LandmarkModel))
+def seen(demo, request) -> np.ndarray:
+    """(K, 68, 2) the landmarks that a model finds in every eighth frame."""
     found = []
     with open_video(demo / "lecture.mp4") as reader:
         for frame in reader.read():
@@ -28,7 +29,7 @@ def seen(demo) -> np.ndarray:
                 gray = frame.gray()
                 faces = detect_faces(gray, 120, 0.25)
                 assert len(faces) == 1, f"{len(faces)} faces in frame {frame.index}"
-                found.append(find_landmarks(gray, faces[0].box)[0])
+                found.append(find_landmarks(gray, faces[0].box, request.param)[0])
     return np.stack(found)
 
 
@@ -39,16 +40,16 @@ def test_there_is_a_truth_for_every_frame(demo, truth) -> None:
     assert truth["opening_px"].shape == (frames,)
 
 
-def test_dlib_finds_the_face_where_it_is(seen, truth) -> None:
+def test_the_face_is_found_where_it_is(seen, truth) -> None:
     true = truth["points"][::EVERY]
     assert seen.shape == true.shape
     eyes_px = np.mean([eye_distance(points) for points in true])
-    # Jaw and brows mean other places to dlib than to the kit; eyes and mouth are the same everywhere.
+    # Jaw and brows mean other places to the models than to the kit; eyes and mouth are the same everywhere.
     for part, share in ((slice(36, 48), 0.08), (slice(48, 68), 0.12)):
         assert np.linalg.norm(seen[:, part] - true[:, part], axis=-1).mean() < share * eyes_px
 
 
-def test_the_mouth_that_dlib_sees_opens_as_the_true_one(seen, truth) -> None:
+def test_the_mouth_that_is_seen_opens_as_the_true_one(seen, truth) -> None:
     assert np.corrcoef(mouth_openness(seen), mouth_openness(truth["points"][::EVERY]))[0, 1] > 0.9
 
 
