@@ -3,7 +3,7 @@
     python benchmarks/landmarks.py CLIP [CLIP ...] [--sheet FOLDER]
 
 Each clip is tracked with either model from end to end.  There is no truth on real footage: what is told is how far the two are
-apart, in percent of the distance between the eyes, how alike the mouth's opening goes, and how each of them shakes.
+apart, in percent of the distance between the eyes, how alike the mouth's opening goes and how far, and how each of them shakes.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def compare(path: Path) -> tuple[dict[str, Any], list[tuple[int, dict[LandmarkMo
     apart = np.linalg.norm(theirs[:, 42:48].mean(1) - theirs[:, 36:42].mean(1), axis=-1)
     error = np.linalg.norm(ours - theirs, axis=-1) / apart[:, None] * 100
     row |= {"frames": stop - start, "all": error.mean(), **{name: error[:, part].mean() for name, part in GROUPS.items()}}
-    row["opening"] = np.corrcoef(mouth_openness(ours), mouth_openness(theirs))[0, 1]
+    opening, wanted = mouth_openness(ours), mouth_openness(theirs)
+    row |= {"opening": np.corrcoef(opening, wanted)[0, 1], "reach": opening.std() / wanted.std()}
     chosen = np.linspace(0, stop - start - 1, 3).astype(int)
     return row, [(start + int(i), {LandmarkModel.DLIB: theirs[i], LandmarkModel.OWN: ours[i]}) for i in chosen]
 
@@ -122,8 +123,10 @@ def main() -> None:
     options.add_argument("clips", nargs="+", type=Path)
     options.add_argument("--sheet", type=Path, help="a folder for pictures: dlib's points red, redub's green")
     given = options.parse_args()
-    print("| clip | frames | all | jaw | brows | nose | eyes | mouth | opening | shake, dlib | own | crop's shake, dlib | own |")
-    print("|---" * 13 + "|")
+    print(
+        "| clip | frames | all | jaw | brows | nose | eyes | mouth | opening, r | how far, of dlib's | shake, dlib | own | crop's shake, dlib | own |"
+    )
+    print("|---" * 14 + "|")
     rows = []
     for clip in given.clips:
         row, chosen = compare(clip)
@@ -134,14 +137,16 @@ def main() -> None:
         parts = " | ".join(f"{row[name]:.1f}" for name in ("all", *GROUPS))
         shakes = " | ".join(f"{row[name]:.2f}" for name in ("dlib raw", "own raw", "dlib crop", "own crop"))
         frames = f"{row['frames']} of {row['dlib frames']}, {row['own frames']}"
-        print(f"| {clip.stem} | {frames} | {parts} | {row['opening']:.3f} | {shakes} |", flush=True)
+        print(f"| {clip.stem} | {frames} | {parts} | {row['opening']:.3f} | {row['reach']:.2f} | {shakes} |", flush=True)
         if given.sheet:
             given.sheet.mkdir(parents=True, exist_ok=True)
             load_cv().imwrite(str(given.sheet / f"{clip.stem}.png"), sheet(clip, chosen))
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
     if means:
         shakes = " | ".join(f"{means[name]:.2f}" for name in ("dlib raw", "own raw", "dlib crop", "own crop"))
-        print(f"| mean | | {' | '.join(f'{means[name]:.1f}' for name in ('all', *GROUPS))} | {means['opening']:.3f} | {shakes} |")
+        print(
+            f"| mean | | {' | '.join(f'{means[name]:.1f}' for name in ('all', *GROUPS))} | {means['opening']:.3f} | {means['reach']:.2f} | {shakes} |"
+        )
         print("\nms a face: " + ", ".join(f"{model} {value:.1f}" for model, value in cost_ms(given.clips[0]).items()))
 
 

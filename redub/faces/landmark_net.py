@@ -113,7 +113,8 @@ def read_network(path: Path) -> LandmarkNet:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise WeightError(f"The landmark network {path} cannot be used: {error}.", "Get or train it again.") from error
-    return folded(network.eval().requires_grad_(False))
+    # Small convolutions side by side are a tenth quicker so on processors.
+    return folded(network.eval().requires_grad_(False)).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def folded(network: LandmarkNet) -> LandmarkNet:

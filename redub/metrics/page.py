@@ -24,7 +24,12 @@ def markdown(report: Report) -> str:
         ("rolled sound", "anchors.rolled.follows.following", R),
         ("ceiling", "anchors.ceiling.follows.following", R),
     ]
-    lines = [f"# {report.generator}", "", f"{len(report.clips)} clips, {len(report.speakers)} speakers; {report.blend} blending; mouths read by: {report.read_by}.", ""]
+    lines = [
+        f"# {report.generator}",
+        "",
+        f"{len(report.clips)} clips, {len(report.speakers)} speakers; {report.blend} blending; mouths read by: {report.read_by}.",
+        "",
+    ]
     for name, title in (("own", "its own sound"), ("dub", "another clip's sound")):
         if any(getattr(clip, name) is not None for clip in report.clips):
             floor = [("floor: untouched", "dub_floor.follows.following", R)] if name == "dub" else []

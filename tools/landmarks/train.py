@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from draw import EACH
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from vary import place_of, take
 
@@ -94,7 +94,7 @@ def save(path: Path, step: int, network: LandmarkNet, optimizer: torch.optim.Opt
 
 def learn(given: argparse.Namespace, heads: Heads, network: LandmarkNet) -> None:
     """Train, from the last checkpoint if there is one."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=given.rate, weight_decay=1e-3)
     checkpoint = given.output.with_suffix(".checkpoint")
     first, shown, began = 0, 0.0, time.process_time()
     if checkpoint.exists():
@@ -103,7 +103,7 @@ def learn(given: argparse.Namespace, heads: Heads, network: LandmarkNet) -> None
         network.load_state_dict({"manner": network.manner, **kept["network"]})
         optimizer.load_state_dict(kept["optimizer"])
     for step in range(first, given.steps):
-        optimizer.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * step / given.steps))
+        optimizer.param_groups[0]["lr"] = given.rate * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * step / given.steps))
         chance = np.random.default_rng([given.seed, step])
         crops, true = heads.batch(chance.choice(heads.learnt, BATCH), chance)
         with torch.autocast("cpu", torch.bfloat16, enabled=given.bfloat16):
@@ -128,11 +128,15 @@ def main() -> None:
     options.add_argument("heads", type=Path)
     options.add_argument("-o", "--output", type=Path, required=True)
     options.add_argument("--steps", type=int, default=6000)
+    options.add_argument("--base", type=Path, help="weights to start from")
+    options.add_argument("--rate", type=float, default=RATE)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--bfloat16", action="store_true", help="faster where the processor has it")
     given = options.parse_args()
     torch.manual_seed(given.seed)
     heads, network = Heads(given.heads), LandmarkNet().to(memory_format=torch.channels_last)
+    if given.base is not None:
+        network.load_state_dict({**load_file(given.base), "manner": network.manner})
     learn(given, heads, network)
     print(f"held out: {told(errors(network, heads, None))}")
     print(f"held out, spoilt: {told(errors(network, heads, np.random.default_rng(1)))}")

@@ -63,8 +63,9 @@ def take(picture: Any, points: Any, place: Doubles, chance: Chance | None) -> tu
 
 
 def spoil(crop: Any, points: Any, chance: Chance) -> Any:
-    """Put glasses on, hide something, light it otherwise, blur it, add noise, code it badly: each of them sometimes."""
+    """Paint the mouth anew, put glasses on, hide something, light it otherwise, blur it, add noise, code it badly: each of them sometimes."""
     cv = load_cv()
+    _paint_mouth(crop, points, chance)
     if chance.random() < 0.2:
         _put_glasses_on(crop, points, chance)
     if chance.random() < 0.35:
@@ -91,6 +92,50 @@ def spoil(crop: Any, points: Any, chance: Chance) -> Any:
         coded = cv.imencode(".jpg", levels, [cv.IMWRITE_JPEG_QUALITY, int(chance.integers(15, 85))])[1]
         levels = cv.imdecode(coded, cv.IMREAD_GRAYSCALE)
     return levels
+
+
+def _paint_mouth(crop: Any, points: Any, chance: Chance) -> None:
+    """Give lips and what is between them another look.
+
+    Drawn lips are as bright as the skin and what they open on is black.  In footage it is teeth above, often below as well, and
+    a tongue; who has learnt that an open mouth is dark takes those for a mouth that is nearly closed.
+    """
+    outer, upper, lower = points[48:60], points[60:65], points[[60, 67, 66, 65, 64]]
+    lips = _filled(outer) - _filled(np.concatenate([upper, lower[-2:0:-1]]))
+    if chance.random() < 0.6:
+        _lay_over(crop, np.maximum(lips, 0), crop * np.exp(chance.normal(-0.15, 0.2)))
+    if chance.random() < 0.75:
+        _open(crop, outer, upper, lower, chance)
+
+
+def _open(crop: Any, outer: Any, upper: Any, lower: Any, chance: Chance) -> None:
+    """Fill what the lips open on with the dark, a tongue and teeth."""
+    skin = float(np.median(crop[_filled(outer) > 0.5])) if (_filled(outer) > 0.5).any() else 120.0
+    _lay_over(crop, _filled(np.concatenate([upper, lower[-2:0:-1]])), skin * chance.uniform(0.1, 0.8))
+    if chance.random() < 0.3:
+        _lay_over(crop, _filled(_band(lower, upper, chance.uniform(0.2, 0.8))), skin * chance.uniform(0.5, 0.9))
+    bright = skin * chance.uniform(0.7, 1.5)
+    if chance.random() < 0.75:
+        _lay_over(crop, _filled(_band(upper, lower, chance.uniform(0.15, 0.75))), bright)
+    if chance.random() < 0.5:
+        _lay_over(crop, _filled(_band(lower, upper, chance.uniform(0.1, 0.5))), bright * chance.uniform(0.7, 1.0))
+
+
+def _band(near: Any, far: Any, share: float) -> Any:
+    """Return the outline of what lies along one lip and reaches a share of the way to the other: (8, 2)."""
+    reach = near + share * (far - near)
+    return np.concatenate([near, reach[-2:0:-1]])
+
+
+def _filled(outline: Any) -> Any:
+    """Return how much of each pixel an outline covers: (96, 96)."""
+    mask = np.zeros((CROP_PX, CROP_PX), np.uint8)
+    load_cv().fillPoly(mask, np.rint(np.asarray(outline) * 8).astype(np.int32)[None], 255, load_cv().LINE_AA, 3)
+    return mask.astype(np.float32) / 255
+
+
+def _lay_over(crop: Any, mask: Any, shade: Any) -> None:
+    crop[:] = np.clip(crop + mask * (shade - crop.astype(np.float32)), 0, 255).astype(np.uint8)
 
 
 def _move(light: Any, chance: Chance) -> Any:
