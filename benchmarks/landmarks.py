@@ -123,9 +123,7 @@ def main() -> None:
     options.add_argument("clips", nargs="+", type=Path)
     options.add_argument("--sheet", type=Path, help="a folder for pictures: dlib's points red, redub's green")
     given = options.parse_args()
-    print(
-        "| clip | frames | all | jaw | brows | nose | eyes | mouth | opening, r | how far, of dlib's | shake, dlib | own | crop's shake, dlib | own |"
-    )
+    print("| clip | frames | all | jaw | brows | nose | eyes | mouth | opening, r | of dlib's | shake, dlib | own | crop's, dlib | own |")
     print("|---" * 14 + "|")
     rows = []
     for clip in given.clips:
@@ -144,9 +142,8 @@ def main() -> None:
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
     if means:
         shakes = " | ".join(f"{means[name]:.2f}" for name in ("dlib raw", "own raw", "dlib crop", "own crop"))
-        print(
-            f"| mean | | {' | '.join(f'{means[name]:.1f}' for name in ('all', *GROUPS))} | {means['opening']:.3f} | {means['reach']:.2f} | {shakes} |"
-        )
+        parts = " | ".join(f"{means[name]:.1f}" for name in ("all", *GROUPS))
+        print(f"| mean | | {parts} | {means['opening']:.3f} | {means['reach']:.2f} | {shakes} |")
         print("\nms a face: " + ", ".join(f"{model} {value:.1f}" for model, value in cost_ms(given.clips[0]).items()))
 
 

@@ -59,11 +59,8 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
         bool, typer.Option("--adapt/--no-adapt", help="Adapt to each speaker first, from clips that are not measured.")
     ] = False,
     read_by: Annotated[
-        LandmarkModel | None,
-        typer.Option(
-            "--read-by", help="The landmark model that reads mouths, so that analyses can be compared.", show_default="what finds the faces"
-        ),
-    ] = None,
+        LandmarkModel, typer.Option("--read-by", help="The landmark model that reads true and painted mouths, whichever found the faces.")
+    ] = LandmarkModel.DLIB,
     blend: BlendOption = None,
     device: Device = "auto",
     config: ConfigOption = None,
@@ -107,7 +104,7 @@ class _Wish:
     profile: Profile | None
     network: SyncModel | None
     adapts: bool
-    read_by: LandmarkModel | None
+    read_by: LandmarkModel
 
 
 def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish, tell: Tell) -> Report:

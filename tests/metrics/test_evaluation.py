@@ -135,12 +135,12 @@ def test_a_generator_of_whole_frames_is_refused(beside, painter, by_loudness):
 
 
 def test_of_one_clip_alone_the_first_half_is_material_and_the_second_is_scored(talking, tmp_path):
-    arguments = ["evaluate", str(talking[0]), "--generator", "echo", "--protocol", "own", "--read-by", "dlib", "--json", "--quiet"]
+    arguments = ["evaluate", str(talking[0]), "--generator", "echo", "--protocol", "own", "--read-by", "own", "--json", "--quiet"]
     before = sorted(talking[0].parent.iterdir())
     result = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "report.md")], prog_name="redub")
     assert result.exit_code == 0, result.output
     table = json.loads(result.stdout)
-    assert table["read_by"] == "dlib"
+    assert table["read_by"] == "own"
     (clip,) = table["clips"]
     assert clip["clip"] == "talk0.mkv [30:60]"
     assert clip["material"] == ["talk0.mkv [0:30]"]

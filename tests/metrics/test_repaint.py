@@ -50,7 +50,8 @@ def test_what_reads_the_true_mouth_reads_the_painted_one(takes, mirror):
 
 
 def test_a_hidden_mouth_cannot_be_painted_back(takes, mirror):
-    take = takes[0]
+    # redub's own model tells from the chin below the mask that the mouth would be open, though hardly how far.
+    take = find_take(takes[0].recording, Config(), LandmarkModel.DLIB)
     shown = repaint(take, blindfolded(mirror), QUIET, take_stills([take], mirror.mode, 0), Config())
     found = as_mouth(points(list(shown)), Truth.of(take), 25.0)
     assert not found.follows.following > 0.5

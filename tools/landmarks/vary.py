@@ -63,7 +63,7 @@ def take(picture: Any, points: Any, place: Doubles, chance: Chance | None) -> tu
 
 
 def spoil(crop: Any, points: Any, chance: Chance) -> Any:
-    """Paint the mouth anew, put glasses on, hide something, light it otherwise, blur it, add noise, code it badly: each of them sometimes."""
+    """Paint the mouth anew, add glasses, hide something, light it otherwise, blur it, add noise, code it badly: each of them sometimes."""
     cv = load_cv()
     _paint_mouth(crop, points, chance)
     if chance.random() < 0.2:
