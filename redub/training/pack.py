@@ -170,7 +170,7 @@ def _open_folder(folder: Path, size_px: int, region: Region, landmarks: Landmark
         if found["size_px"] != size_px:
             raise RedubError(f"The pack {folder} holds crops of {found['size_px']} px, not {size_px}.", "Name another folder.")
         check_region(folder, region)
-        made_by = _landmarks_of(_check_table(folder))
+        made_by = _landmarks_of(found)
         if made_by != landmarks:
             hint = f"Name another folder, or go on with  --set tracks.landmarks={made_by}"
             raise RedubError(f"The landmarks of the pack {folder} were found by {made_by}, not {landmarks}.", hint)
