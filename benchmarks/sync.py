@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from sync_clips import Clip, Line, look_at, percent, read_clips, render_heads, table, with_sound
+from sync_clips import Clip, Line, Looking, look_at, percent, read_clips, render_heads, table, with_sound
 from sync_faces import beside, filmed, silent
 from whole import make_input
 
@@ -179,7 +179,7 @@ def main() -> None:
     options.add_argument("--heads", type=Path, help="a module that renders heads")
     options.add_argument("--work", type=Path, default=Path("sync-work"), help="keeps analyses")
     options.add_argument("-o", "--output", type=Path, default=Path("sync-report"))
-    options.add_argument("--set", action="append", default=[], help="a setting, such as speakers.chance=0.3")
+    options.add_argument("--set", action="append", default=[], help="a setting, such as speakers.chance=0.3 or tracks.landmarks=dlib")
     options.add_argument("--only", nargs="+", default=[], help="retrieval, shifts, beside, silent, offsets, cost")
     options.add_argument("--filmed", type=int, default=FILMED, help="pairs that are written as videos")
     options.add_argument("--seconds", type=int, default=30, help="length of the 720p input")
@@ -199,17 +199,13 @@ def measure(asked: argparse.Namespace) -> Line:
     for setting in asked.set:
         config = config.set(setting)
     model = load_sync(asked.weights)
-    held_out, test = (
-        read_clips(asked.clips, split, asked.work, asked.weights, asked.jobs, most)
-        for split, most in (("val", asked.held_out), ("test", 1000))
-    )
+    looking = Looking(folder=asked.work, weights=asked.weights, config=config, jobs=asked.jobs)
+    held_out, test = (read_clips(asked.clips, split, looking, most) for split, most in (("val", asked.held_out), ("test", 1000)))
     talking: list[Clip] = []
     resting: list[Clip] = []
     if asked.heads:
         talks, rests = render_heads(asked.heads, asked.work)
-        talking, resting = (
-            look_at([(path, path.stem, "heads") for path in paths], asked.work, asked.weights, 1) for paths in (talks, rests)
-        )
+        talking, resting = (look_at([(path, path.stem, "heads") for path in paths], looking) for paths in (talks, rests))
     everybody = [*held_out, *test, *talking]
     grid = [clip for clip in test if "grid" in clip.group]
     moved = {"GRID test" if grid else "test": grid or test, **({"rendered heads": talking} if talking else {})}

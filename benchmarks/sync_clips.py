@@ -28,7 +28,7 @@ from redub.speech.sync_features import SOUND_RATE_HZ, nearest
 from redub.speech.syncnet import SyncModel
 from redub.types import RGB, Doubles, Floats, Speaking
 
-UNHEARD = Config().set("speakers.listen=false")
+UNHEARD = "speakers.listen=false"
 FACE_PX, FACE_SIDES = 360, 2.2
 """A face in a video that is put together: the picture's side, and how many faces wide it is."""
 SAID = (
@@ -106,6 +106,18 @@ class Sight:
         return Sight(mouths=self.mouths[order], points=self.points[order], times_s=times_s, speech=speech.astype(np.float32))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """How clips are looked at."""
+
+    folder: Path
+    """Keeps analyses."""
+    weights: Path | None
+    """Of the sync network that mouths are prepared for; None for the shipped one."""
+    config: Config
+    jobs: int = 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip:
     """A recording with its longest face."""
@@ -129,44 +141,45 @@ def window(speech: Floats, first: int, last: int) -> Floats:
     return np.where(inside, speech[np.clip(place, 0, max(len(speech) - 1, 0))], 0).astype(np.float32)
 
 
-def read_clips(manifest: Path, split: str, folder: Path, weights: Path | None, jobs: int, most: int) -> list[Clip]:
+def read_clips(manifest: Path, split: str, looking: Looking, most: int) -> list[Clip]:
     """Analyse the clips of a split, or find their analyses in a folder; those without a face are told and left out."""
     entries = [one for one in json.loads(manifest.read_text(encoding="utf-8")) if one.get("split") == split]
     entries = entries[:: -(-len(entries) // most)] if entries else []
     wanted = [(manifest.parent / one["file"], one["speaker"], f"{split} {one['speaker'].split('-')[0]}") for one in entries]
-    return look_at(wanted, folder, weights, jobs)
+    return look_at(wanted, looking)
 
 
-def look_at(wanted: Iterable[tuple[Path, str, str]], folder: Path, weights: Path | None, jobs: int) -> list[Clip]:
+def look_at(wanted: Iterable[tuple[Path, str, str]], looking: Looking) -> list[Clip]:
     """Return clips of files with their speakers and groups."""
-    read = partial(_clip, folder=folder, weights=weights)
-    if jobs == 1:
+    read = partial(_clip, looking=looking)
+    if looking.jobs == 1:
         found = list(map(read, wanted))
     else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(looking.jobs, mp_context=get_context("spawn")) as pool:
             found = list(pool.map(read, wanted))
     return [one for one in found if one is not None]
 
 
-def _clip(wanted: tuple[Path, str, str], folder: Path, weights: Path | None) -> Clip | None:
+def _clip(wanted: tuple[Path, str, str], looking: Looking) -> Clip | None:
     path, speaker, group = wanted
     try:
-        plan = plan_of(path, folder)
-        sight = _sight(path, plan, folder, load_sync(weights))
+        plan = plan_of(path, looking.folder, looking.config)
+        sight = _sight(path, plan, looking.folder / looking.config.tracks.landmarks, load_sync(looking.weights))
     except RedubError as error:
         print(f"{path.name} is left out: {error.message}")
         return None
     return Clip(path=path, speaker=speaker, group=group, plan=plan, sight=sight) if sight is not None else None
 
 
-def plan_of(path: Path, folder: Path) -> Plan:
-    """Return a video's plan without readings: the one that is kept, or a new one."""
-    kept = folder / f"{path.name}.redub"
+def plan_of(path: Path, folder: Path, config: Config) -> Plan:
+    """Return a video's plan without readings: the one that is kept for the landmark model, or a new one."""
+    kept = folder / config.tracks.landmarks / f"{path.name}.redub"
     if kept.exists():
         plan = Plan.load(kept)
         plan.check_source(path)
         return plan
-    plan = analyse(path, UNHEARD)
+    plan = analyse(path, config.set(UNHEARD))
+    kept.parent.mkdir(exist_ok=True)
     plan.save(kept)
     return plan
 

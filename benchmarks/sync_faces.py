@@ -78,7 +78,7 @@ def filmed(clips: Sequence[Clip], model: SyncModel, config: Config, folder: Path
         target = folder / f"pair{number}.mkv"
         if not target.exists():
             put_together(one, other, starts_s, LENGTH_S, loud, target)
-        plan = hear(plan_of(target, folder), target, config, model=model)
+        plan = hear(plan_of(target, folder, config), target, config, model=model)
         sides = [0, 0]
         for stretch in plan.speaking:
             box = plan.track(stretch.track).boxes.mean(axis=0)

@@ -34,3 +34,7 @@ class LandmarkModel(StrEnum):
 
     OWN = "own"
     DLIB = "dlib"
+
+
+YARDSTICK = LandmarkModel.DLIB
+"""What reads mouths where generators are measured, so that figures can be compared whichever model finds the faces."""

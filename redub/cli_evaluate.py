@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from redub.choices import LandmarkModel
+from redub.choices import YARDSTICK, LandmarkModel
 from redub.errors import MediaError, PluginError
 from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption, Weights
 
@@ -60,7 +60,7 @@ def evaluate(  # noqa: PLR0913  a command's options are its arguments
     ] = False,
     read_by: Annotated[
         LandmarkModel, typer.Option("--read-by", help="The landmark model that reads true and painted mouths, whichever found the faces.")
-    ] = LandmarkModel.DLIB,
+    ] = YARDSTICK,
     blend: BlendOption = None,
     device: Device = "auto",
     config: ConfigOption = None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from redub.choices import LandmarkModel
+from redub.choices import YARDSTICK, LandmarkModel
 from redub.config import Config
 from redub.errors import PluginError, RedubError
 from redub.media import Speech, open_speech
@@ -81,7 +81,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
     config: Config | None = None,
     profile: Profile | None = None,
     network: SyncModel | None = None,
-    read_by: LandmarkModel | None = None,
+    read_by: LandmarkModel = YARDSTICK,
     tell: Tell = silent,
 ) -> Report:
     """Measure how good a generator is.
@@ -93,7 +93,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
         config: For the analysis and the blending; ``blend.mode`` must be the one that the model was loaded for.
         profile: The mean course of the mouth in training.
         network: Compares lips and sound too, beside all else.
-        read_by: What reads mouths off true and painted frames; None for what the analysis finds faces with.
+        read_by: What reads mouths off true and painted frames, whichever model finds the faces.
         tell: Is told of recordings while they are analysed, and then of painted frames.
 
     Returns:
@@ -150,7 +150,7 @@ class _Ticker:
 
 
 def _find_takes(
-    recordings: Sequence[Recording], config: Config, read_by: LandmarkModel | None, tell: Tell
+    recordings: Sequence[Recording], config: Config, read_by: LandmarkModel, tell: Tell
 ) -> tuple[list[Take], tuple[str, ...]]:
     takes: list[Take] = []
     left_out: list[str] = []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from redub.choices import YARDSTICK, LandmarkModel
 from redub.config import Config
 from redub.errors import RedubError
 from redub.media.place import Part, clear_errors
@@ -73,13 +74,16 @@ class Profile:
         return cls(rate_hz=rate_hz, gap=gap)
 
 
-def mean_profile(recordings: Sequence[Recording], config: Config | None = None, tell: Tell = silent) -> Profile:
+def mean_profile(
+    recordings: Sequence[Recording], config: Config | None = None, tell: Tell = silent, read_by: LandmarkModel = YARDSTICK
+) -> Profile:
     """Average the mouth gaps of recordings, moment by moment.
 
     Args:
         recordings: Of training; those in which nobody is seen to speak are left out.
         config: For the analysis.
         tell: Is told how many are done.
+        read_by: What reads the mouths, as `redub.metrics.evaluate` is to read them.
 
     Raises:
         RedubError: Nobody speaks in any of them.
@@ -87,7 +91,7 @@ def mean_profile(recordings: Sequence[Recording], config: Config | None = None, 
     series = []
     for done, recording in enumerate(recordings, 1):
         try:
-            take = find_take(recording, config or Config())
+            take = find_take(recording, config or Config(), read_by)
         except RedubError:
             continue
         finally:

@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from redub.choices import YARDSTICK
 from redub.config import Config
 from redub.metrics import Recording, Take
 from redub.metrics.takes import find_take
@@ -61,6 +62,12 @@ def talking(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="session")
 def takes(talking: list[Path]) -> list[Take]:
     return [find_take(Recording(path=path, speaker="head", group="demo"), Config()) for path in talking]
+
+
+@pytest.fixture(scope="session")
+def true_takes(talking: list[Path]) -> list[Take]:
+    """Return the takes as an evaluation reads them."""
+    return [find_take(Recording(path=path, speaker="head", group="demo"), Config(), YARDSTICK) for path in talking]
 
 
 @pytest.fixture(scope="session")

@@ -31,12 +31,12 @@ class Loader:
 
 
 @pytest.fixture(scope="module")
-def evaluated(beside, takes, painter, by_loudness, tmp_path_factory):
+def evaluated(beside, true_takes, painter, by_loudness, tmp_path_factory):
     """Evaluate a mouth that opens by the loudness, on two clips of one speaker, besides a file that is no video."""
     text = tmp_path_factory.mktemp("bad") / "text.mp4"
     text.write_text("text")
     loader, recorder = Loader(painter(by_loudness)), Recorder()
-    profile = Profile(rate_hz=25.0, gap=takes[0].gap)
+    profile = Profile(rate_hz=25.0, gap=true_takes[0].gap)
     damaged = Recording(path=text, speaker="nobody")
     network = OwnSync(ClipSync(width=0.25, features=16))
     return evaluate([*beside(60), damaged], loader, profile=profile, network=network, tell=recorder), loader, recorder
@@ -57,8 +57,8 @@ def test_at_wrong_moments_it_follows_less_and_the_truth_follows_wholly(evaluated
         assert clip.anchors.ceiling.landmark_distance < clip.own.landmark_distance
 
 
-def test_a_dub_is_compared_with_the_mouth_whose_sound_it_has(evaluated, takes):
-    for clip, heard, over in zip(evaluated[0].clips, takes, takes[::-1], strict=True):
+def test_a_dub_is_compared_with_the_mouth_whose_sound_it_has(evaluated, true_takes):
+    for clip, heard, over in zip(evaluated[0].clips, true_takes, true_takes[::-1], strict=True):
         assert (clip.clip, clip.dub_over) == (heard.name(), over.name())
         assert clip.dub.follows.following == pytest.approx(clip.own.follows.following, abs=0.2)
         # Raw, of frames that all were seen, the floor is the plain correlation of two true mouths.

@@ -9,17 +9,17 @@ from redub.errors import RedubError
 from redub.metrics import Profile, Recording, mean_profile
 
 
-def test_the_mean_course_is_the_mean_of_the_gaps(talking, takes):
+def test_the_mean_course_is_the_mean_of_the_gaps(talking, true_takes):
     profile = mean_profile([Recording(path=path, speaker="head") for path in talking])
-    np.testing.assert_allclose(profile.gap, (takes[0].gap + takes[1].gap) / 2, atol=1e-9)
-    np.testing.assert_allclose(profile.at(takes[0].middles_s), profile.gap)
+    np.testing.assert_allclose(profile.gap, (true_takes[0].gap + true_takes[1].gap) / 2, atol=1e-9)
+    np.testing.assert_allclose(profile.at(true_takes[0].middles_s), profile.gap)
 
 
-def test_what_cannot_be_read_is_left_out_unless_it_is_all(talking, takes, tmp_path):
+def test_what_cannot_be_read_is_left_out_unless_it_is_all(talking, true_takes, tmp_path):
     (tmp_path / "text.mp4").write_text("text")
     damaged = Recording(path=tmp_path / "text.mp4", speaker="b")
     profile = mean_profile([damaged, Recording(path=talking[0], speaker="head")])
-    np.testing.assert_allclose(profile.gap, takes[0].gap)
+    np.testing.assert_allclose(profile.gap, true_takes[0].gap)
     with pytest.raises(RedubError, match="In none of"):
         mean_profile([damaged])
 
