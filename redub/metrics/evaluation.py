@@ -149,9 +149,7 @@ class _Ticker:
         self.tell("evaluate", self.done, self.total)
 
 
-def _find_takes(
-    recordings: Sequence[Recording], config: Config, read_by: LandmarkModel, tell: Tell
-) -> tuple[list[Take], tuple[str, ...]]:
+def _find_takes(recordings: Sequence[Recording], config: Config, read_by: LandmarkModel, tell: Tell) -> tuple[list[Take], tuple[str, ...]]:
     takes: list[Take] = []
     left_out: list[str] = []
     for done, recording in enumerate(recordings, 1):
