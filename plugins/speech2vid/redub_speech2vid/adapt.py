@@ -69,13 +69,13 @@ def adapt(request: AdaptRequest) -> Adapted:
     network = network_from(tensors, metadata).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     check_mode(network, request.mode)
     canvas = context_canvas(network.decoder.rows) if isinstance(network, InContext) else PLAIN
-    footage = _prepare(request.pieces, Basis(vectors=teaching["basis"].numpy(), scale=float(teaching["scale"])), device, canvas)
+    footage = prepare(request.pieces, Basis(vectors=teaching["basis"].numpy(), scale=float(teaching["scale"])), device, canvas)
     teacher = Teacher()
     teacher.load_state_dict({name: teaching[name] for name in ("fc.weight", "fc.bias")})
     painter = Painter(network, teacher.to(device))
-    before = _error(painter, footage)
-    steps = _learn(painter, footage, request)
-    after = _error(painter, footage)
+    before = held_out_error(painter, footage)
+    steps = learn_face(painter, footage, request, CONTEXT_STEPS if canvas.has_context else STEPS)
+    after = held_out_error(painter, footage)
     changed = {f"decoder.{name}": tensor for name, tensor in network.decoder.state_dict().items()}
     changed |= _tuned_ear(network, teaching, footage)
     _write(request, changed, {**metadata, "adapted_steps": str(steps), "before": f"{before:.5f}", "after": f"{after:.5f}"})
@@ -83,7 +83,7 @@ def adapt(request: AdaptRequest) -> Adapted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Footage:
+class Footage:
     """A person's frames, ready to learn from."""
 
     crops: Tensor
@@ -116,12 +116,12 @@ class _Footage:
         return true if self.canvas.has_context else registered(painted, true)
 
 
-def _prepare(pieces: Sequence[Piece], basis: Basis, device: str, canvas: Canvas) -> _Footage:
+def prepare(pieces: Sequence[Piece], basis: Basis, device: str, canvas: Canvas) -> Footage:
     """Join the pieces; the resting face and the reach of the mouth are those of all of them."""
     points = np.concatenate([piece.points for piece in pieces])
     held = np.concatenate([np.full(len(piece.crops), piece.is_held_out) for piece in pieces])
     windows = [speech_windows(piece.speech, piece.times_s - piece.offset_s) for piece in pieces]
-    return _Footage(
+    return Footage(
         crops=torch.from_numpy(np.concatenate([piece.crops for piece in pieces])).permute(0, 3, 1, 2),
         codes=torch.from_numpy(basis.encode(mouth_shapes(points))).to(device),
         windows=torch.from_numpy(np.concatenate(windows))[:, None].to(device),
@@ -130,11 +130,11 @@ def _prepare(pieces: Sequence[Piece], basis: Basis, device: str, canvas: Canvas)
     )  # fmt: skip
 
 
-def _learn(painter: Painter, footage: _Footage, request: AdaptRequest) -> int:
-    """Teach the decoder this face; return the steps that were taken."""
+def learn_face(painter: Painter, footage: Footage, request: AdaptRequest, steps: int) -> int:
+    """Teach the decoder this face, in so many steps if the time allows; return how many were taken."""
     random = np.random.default_rng(request.seed)
     noise = torch.Generator().manual_seed(request.seed)
-    steps, batch = (CONTEXT_STEPS, CONTEXT_BATCH) if footage.canvas.has_context else (STEPS, BATCH)
+    batch = CONTEXT_BATCH if footage.canvas.has_context else BATCH
     learnt = list(painter.decoder.parameters())
     painter.requires_grad_(False)
     painter.decoder.requires_grad_(True)
@@ -162,7 +162,7 @@ def _learn(painter: Painter, footage: _Footage, request: AdaptRequest) -> int:
     return steps
 
 
-def _error(painter: Painter, footage: _Footage) -> float:
+def held_out_error(painter: Painter, footage: Footage) -> float:
     """Return the loss over what is held out."""
     weight, errors = focus_map(footage.canvas).to(footage.device), []
     with torch.inference_mode(), autocast(footage.device, "auto"):
@@ -175,7 +175,7 @@ def _error(painter: Painter, footage: _Footage) -> float:
     return float(np.mean(errors))
 
 
-def _tuned_ear(network: Network, teaching: dict[str, Tensor], footage: _Footage) -> dict[str, Tensor]:
+def _tuned_ear(network: Network, teaching: dict[str, Tensor], footage: Footage) -> dict[str, Tensor]:
     """Return the layer that ends the audio encoder, fitted to this person."""
     gain = teaching.get("gain", torch.ones(COMPONENTS))
     head = Head(weight=gain[:, None] * teaching["head.weight"][:COMPONENTS], bias=gain * teaching["head.bias"][:COMPONENTS])
