@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,14 +36,14 @@ from redub.progress import Tell, silent
 from redub.stages.crops import place_crops
 from redub.stages.generate import Model
 from redub.stages.shots import find_shots
-from redub.stages.speakers import choose_speakers
+from redub.stages.speakers import choose_speakers, meet
 from redub.stages.tracks import find_tracks
 from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills, remarks
 from redub.types import RGB, Blend
 from redub.verdict import Judge, Verdict, check_can_judge, keep_verdict, open_judge
 from redub.version import VERSION
 from redub.weights import sha256
-from redub.who import check_speaker, choose, shots_to_paint
+from redub.who import check_speaker, choose, or_the_only_person, shots_to_paint
 
 if TYPE_CHECKING:
     from redub.speech.syncnet import SyncModel
@@ -259,11 +258,9 @@ def render(
     stills = _stills(identity, info, plan.landmarks, notices)
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
-    plan = choose(plan, video, speaker)
+    plan = _with_speaker(plan, video, speaker, info, config, notices)
     files = manager.find_weights(entry, blending, str(weights))
     shots = None if is_blank else shots_to_paint(plan, video, info, files, notices)
-    if info.region is Region.FACE and not plan.speaking:
-        raise _no_face(plan, video)
     with ExitStack() as stack:
         reader = stack.enter_context(open_video(video, plan.pts))
         if (reader.height, reader.width, reader.time_base) != (plan.facts.height, plan.facts.width, plan.time_base):
@@ -331,9 +328,7 @@ def _write_all(frames: Iterable[Shown], writer: VideoWriter, judge: Judge | None
 
 def _doubts(plan: Plan) -> list[str]:
     """Say why nobody listened, where it matters: with one face at a time nobody else can be taken for the speaker."""
-    ordered = sorted(plan.tracks, key=lambda track: track.start)
-    meet = any(following.start < one.stop for one, following in pairwise(ordered))
-    return [plan.unheard] if plan.unheard and meet else []
+    return [plan.unheard] if plan.unheard and meet(plan.tracks) else []
 
 
 def _check_words(speaker: str, device: str) -> None:
@@ -358,6 +353,18 @@ def _blend_config(config: BlendConfig, mode: Blend, *, has_stills: bool) -> Blen
     """Photographs were taken in another light: unless the user set a limit, what is painted from them may be corrected by any amount."""
     is_usual = config.max_correction == BlendConfig().max_correction
     return replace(config, mode=mode, max_correction=255.0 if has_stills and is_usual else config.max_correction)
+
+
+def _with_speaker(plan: Plan, video: Path, speaker: str, info: GeneratorInfo, config: Config, notices: list[str]) -> Plan:
+    """Return a plan in which those speak who are to be painted; of whole pictures it may be nobody."""
+    plan = choose(plan, video, speaker)
+    if info.region is not Region.FACE:
+        return plan
+    if speaker == "auto":
+        plan = or_the_only_person(plan, video, config.speakers, notices)
+    if not plan.speaking:
+        raise _no_face(plan, video)
+    return plan
 
 
 def _no_face(plan: Plan, video: Path) -> NoFaceError:

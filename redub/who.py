@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from redub.config import SpeakerConfig
 from redub.errors import NoFaceError, RedubError, WeightError
 from redub.faces.recognition import describe_face
 from redub.files import check_file
-from redub.persons import describe_tracks
+from redub.persons import describe_tracks, find_persons
 from redub.plan import Plan
 from redub.plugin import GeneratorInfo
-from redub.stages.speakers import best_first, pick_speakers
+from redub.stages.speakers import best_first, meet, pick_speakers
 from redub.stills import load_stills
 from redub.types import Doubles
 from redub.weights import read_facts
@@ -59,6 +60,31 @@ def choose(plan: Plan, video: Path, speaker: str) -> Plan:
         return replace(plan, speaking=pick_speakers(speaker, plan.shots, plan.tracks))
     check_speaker(speaker)
     return _like(plan, video, Path(speaker))
+
+
+def or_the_only_person(plan: Plan, video: Path, config: SpeakerConfig, notices: list[str]) -> Plan:
+    """Return a plan in which the only person of a video speaks, if of nobody it is sure that they do.
+
+    Whoever dubs a video that shows one person and nobody else means that person, however badly lips and sound go together; where faces
+    are seen side by side, or different ones in turn, the user has to say who it is.
+
+    Args:
+        plan: Of this video.  If somebody speaks in it, or is sure to although an edit lets nobody, it is returned as it is.
+        video: Looked at only to compare the faces of several tracks.
+        config: How sure one has to be.
+        notices: Is told.
+    """
+    is_sure = any(config.is_sure(one.confidence, one.offset_s, one.scored_s) for one in plan.readings)
+    if plan.speaking or is_sure or not plan.readings or meet(plan.tracks):
+        return plan
+    filled = replace(plan, speaking=best_first(plan.shots, plan.tracks, len))
+    if len(find_persons(filled, video, MAX_DISTANCE)) > 1:
+        return plan
+    notices.append(
+        f"The lips in {video.name} do not go with its sound for sure; the only person in it is taken for the speaker. "
+        "If nobody in it speaks, leave it as it is; how sure redub is, tells  redub sync VIDEO"
+    )
+    return filled
 
 
 def shots_to_paint(plan: Plan, video: Path, info: GeneratorInfo, files: Mapping[str, Path], notices: list[str]) -> frozenset[int] | None:

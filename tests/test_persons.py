@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redub.config import Config
 from redub.errors import MediaError, NoFaceError
 from redub.faces.cv import load_cv
 from redub.faces.detect import detect_faces
@@ -20,8 +22,8 @@ from redub.faces.recognition import describe_face, recognition_model
 from redub.media import open_video
 from redub.persons import Person, find_persons, join_near
 from redub.plan import Plan, Source
-from redub.types import CropPath, Shot, Speaking, Track, VideoFacts
-from redub.who import choose
+from redub.types import CropPath, Reading, Shot, Speaking, Track, VideoFacts
+from redub.who import choose, or_the_only_person
 
 SHOT = 4
 
@@ -121,6 +123,21 @@ def test_a_picture_of_a_face_finds_the_tracks_of_that_person(shared_clips, tmp_p
     with pytest.raises(NoFaceError, match=r"looks like face\.png") as caught:
         choose(plan, tmp_path / "cut.mp4", photograph("grid_d_1.mpg", 20))
     assert "--speaker" in caught.value.hint
+
+
+@pytest.mark.parametrize(("second", "speaking"), [("grid_s1_swwv9a.mp4", [1, 2]), ("grid_b_1.mpg", [])])
+def test_one_person_in_two_shots_is_painted_though_no_lips_fit_and_two_in_turn_are_not(shared_clips, tmp_path, second, speaking):
+    train = shared_clips / "train"
+    plan = shots_of([(train / "grid_s1_bbaf2n.mp4", 0), (train / second, 10)], tmp_path / "cut.mp4")
+    unfit = tuple(
+        Reading(
+            track=i, offset_s=0.0, distance=1.4, confidence=0.02, coverage=1.0, heard_s=3.0, frame_confidence=np.zeros(SHOT, np.float32)
+        )
+        for i in (1, 2)
+    )
+    plan = replace(plan, speaking=(), readings=unfit)
+    found = or_the_only_person(plan, tmp_path / "cut.mp4", Config().speakers, [])
+    assert [one.track for one in found.speaking] == speaking
 
 
 def test_a_single_track_is_not_looked_at(tmp_path, demo):

@@ -232,6 +232,12 @@ def best_first(shots: Iterable[Shot], tracks: Sequence[Track], worth: Callable[[
     return tuple(speaking)
 
 
+def meet(tracks: Iterable[Track]) -> bool:
+    """Say whether two faces are ever seen at the same time."""
+    ordered = sorted(tracks, key=lambda track: track.start)
+    return any(following.start < one.stop for one, following in pairwise(ordered))
+
+
 def _whole(track: Track) -> Speaking:
     return Speaking(track=track.id, start=track.start, stop=track.stop)
 

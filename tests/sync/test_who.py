@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from redub.config import Config
 from redub.errors import MediaError, NoFaceError, RedubError
-from redub.who import check_speaker, choose
+from redub.pipeline import hear
+from redub.who import check_speaker, choose, or_the_only_person
 
 
 @pytest.mark.parametrize("speaker", ["auto", "left", "right", "3", "3,7"])
@@ -34,3 +37,29 @@ def test_sides_and_tracks_choose_whole_tracks(make_talk, face):
     assert [one.track for one in choose(plan, Path("x.mkv"), "1").speaking] == [1]
     with pytest.raises(NoFaceError, match="no track 9"):
         choose(plan, Path("x.mkv"), "9")
+
+
+def test_the_only_person_speaks_where_no_lips_go_with_the_sound(make_talk, face, network):
+    talk = make_talk([face(seen=(0, 5))], 6)
+    plan = hear(talk.plan, talk.video, Config(), model=network)
+    assert plan.readings
+    assert not plan.speaking
+    notices: list[str] = []
+    (stretch,) = or_the_only_person(plan, Path("not there.mkv"), Config().speakers, notices).speaking
+    assert (stretch.track, stretch.start, stretch.stop) == (1, 0, 125)
+    assert len(notices) == 1
+
+
+def test_of_two_at_a_time_none_is_taken(make_talk, face, network):
+    talk = make_talk([face(), face()], 5)
+    plan = hear(talk.plan, talk.video, Config(), model=network)
+    assert not plan.speaking
+    assert or_the_only_person(plan, talk.video, Config().speakers, []) is plan
+
+
+def test_whom_the_user_took_out_of_a_plan_stays_out(make_talk, face, network):
+    talk = make_talk([face(speaks=[(0, 9)])], 5)
+    plan = hear(talk.plan, talk.video, Config(), model=network)
+    assert plan.speaking
+    edited = replace(plan, speaking=())
+    assert or_the_only_person(edited, talk.video, Config().speakers, []) is edited
