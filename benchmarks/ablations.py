@@ -39,6 +39,7 @@ from redub_speech2vid.plugin import INFO
 from redub_speech2vid.weights import SHARPENER, TEACHER, network_from
 from torch import Tensor
 
+from redub.choices import YARDSTICK
 from redub.faces.landmarks import find_landmarks, mouth_openness
 from redub.metrics.identity import describe
 from redub.metrics.series import correlation, high_pass
@@ -131,7 +132,7 @@ def read_openness(crops: RGB) -> Doubles:
     for crop in crops:
         large = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (ENLARGED_PX, ENLARGED_PX), interpolation=cv2.INTER_CUBIC)
         gray = cv2.copyMakeBorder(large, *(MARGIN_PX,) * 4, cv2.BORDER_REPLICATE)
-        points.append(find_landmarks(gray, box)[0])
+        points.append(find_landmarks(gray, box, YARDSTICK)[0])
     return mouth_openness(np.stack(points))
 
 
