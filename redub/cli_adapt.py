@@ -59,7 +59,7 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
         from redub.errors import NoFaceError
         from redub.pipeline import analyse_into, choose_blend
         from redub.plugin import manager
-        from redub.who import check_speaker, choose
+        from redub.who import check_speaker, choose, or_the_only_person
 
         chosen = _settings(config, settings, None, True, adapt_time)
         entry = manager.check_ready(generator, blend, weights)
@@ -71,6 +71,8 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
         check_speaker(speaker)
         made, folder = analyse_into(video, plan, chosen, notices, tell=tell)
         made = choose(made, video, speaker)
+        if speaker == "auto":
+            made = or_the_only_person(made, video, chosen.speakers, notices)
         if not made.speaking:
             raise NoFaceError(f"Nobody speaks in the plan of {video.name}.", "Look at it with:  redub show PLAN")
         outcomes = _adapt(made, video, replace(job, folder=folder), notices)
