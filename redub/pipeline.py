@@ -261,47 +261,73 @@ def render(
     plan = _with_speaker(plan, video, speaker, info, config, notices)
     files = manager.find_weights(entry, blending, str(weights))
     shots = None if is_blank else shots_to_paint(plan, video, info, files, notices)
+    order = _Order(
+        plan=plan, video=video, audio=audio, target=target, entry=entry, blending=blending, stills=stills, config=config, shots=shots,
+        files=tuple(files.values()), weights=str(weights), folder=folder, device=device, force=force,
+    )  # fmt: skip
+    return _carry_out(order, notices, tell)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What `render` was asked for, checked as far as it can be before anything is opened."""
+
+    plan: Plan
+    """In which those speak who are to be painted."""
+    video: Path
+    audio: Path
+    target: Path
+    entry: manager.Entry
+    blending: Blend
+    stills: tuple[Still, ...]
+    """Photographs that take the place of the video's own; empty for none."""
+    config: Config
+    shots: frozenset[int] | None
+    """Numbers of the shots to paint; None for all."""
+    files: tuple[Path, ...]
+    weights: str
+    """As the user named them."""
+    folder: Path | None
+    device: str
+    force: bool
+
+
+def _carry_out(order: _Order, notices: list[str], tell: Tell) -> Result:
+    """Open everything, and paint, write and judge frame by frame."""
+    plan, video, entry, config = order.plan, order.video, order.entry, order.config
+    info, mode = entry.info, entry.info.modes[order.blending]
     with ExitStack() as stack:
         reader = stack.enter_context(open_video(video, plan.pts))
         if (reader.height, reader.width, reader.time_base) != (plan.facts.height, plan.facts.width, plan.time_base):
             raise PlanError(f"The plan's size or time base is not that of {video}.", "Undo the edit, or analyse it anew with --force.")
-        early = _fetch_early(
-            partial(fetch_stills, plan, video, info, info.modes[blending], identity=stills), first_run(plan, info, shots), stack
-        )
-        speech = stack.enter_context(open_speech(audio, info.audio.rate_hz))
+        fetch = partial(fetch_stills, plan, video, info, mode, identity=order.stills)
+        early = _fetch_early(fetch, first_run(plan, info, order.shots), stack)
+        speech = stack.enter_context(open_speech(order.audio, info.audio.rate_hz))
         line = fit_lengths(plan.pts, plan.time_base, plan.facts, speech.duration, config.fit)
-        model = stack.enter_context(manager.load(entry, blending, device=device, named=str(weights)))
-        loaded = Model(info=info, mode=info.modes[blending], generator=model)
+        model = stack.enter_context(manager.load(entry, order.blending, device=order.device, named=order.weights))
+        loaded = Model(info=info, mode=mode, generator=model)
         # Photographs ask for another face than the one that the video could teach.
-        learning = replace(config.adapt, use=config.adapt.use and not stills)
-        job = Job(entry=entry, mode=blending, config=learning, folder=folder, device=device, weights=str(weights), tell=tell)
+        learning = replace(config.adapt, use=config.adapt.use and not order.stills)
+        job = Job(
+            entry=entry, mode=order.blending, config=learning, folder=order.folder, device=order.device, weights=order.weights, tell=tell
+        )  # fmt: skip
         cast = stack.enter_context(cast_speakers(plan, video, loaded, job, notices))
-        mark = SyntheticMark(
-            generator=info.name,
-            weights_sha256=(*(sha256(file) for file in files.values()), *cast.weights_sha256),
-            redub_version=VERSION,
-        )
+        digests = (*map(sha256, order.files), *cast.weights_sha256)
+        mark = SyntheticMark(generator=info.name, weights_sha256=digests, redub_version=VERSION)
         writer = stack.enter_context(
-            VideoWriter(target, reader, sound=audio, encode=config.encode, mark=mark, duration=line.stop, force=force)
+            VideoWriter(order.target, reader, sound=order.audio, encode=config.encode, mark=mark, duration=line.stop, force=order.force)
         )
         painter = Painter(
-            plan=plan,
-            model=loaded,
-            speech=speech,
-            config=config,
-            video=video,
-            identity=stills,
-            models=cast.model,
-            shots=shots,
-            early=early,
-        )
-        judge = open_judge(plan, speech, audio, config.sync, stack)
+            plan=plan, model=loaded, speech=speech, config=config, video=video, identity=order.stills, models=cast.model,
+            shots=order.shots, early=early,
+        )  # fmt: skip
+        judge = open_judge(plan, speech, order.audio, config.sync, stack)
         painted_frames = _write_all(mixed_passes(line, reader, painter), writer, judge, partial(tell, "paint"), line.frames)
         writer.finish()
         verdict = judge.verdict() if judge is not None else None
-    notices += keep_verdict(verdict, target, config.sync)
+    notices += keep_verdict(verdict, order.target, config.sync)
     return Result(
-        output=target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration, decision=line.decision,
+        output=order.target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration, decision=line.decision,
         notices=tuple(dict.fromkeys((*notices, *speech.notices, *writer.notices))), verdict=verdict,
     )  # fmt: skip
 
