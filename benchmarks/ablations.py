@@ -176,12 +176,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every row")
     parser.add_argument("--rows", type=int, nargs="+", default=range(len(ROWS)), metavar="N", help="some of the rows, counted from 0")
+    parser.add_argument("--no-sharpen", action="store_true", help="leave out sharpening, whose training takes as long as two rows")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     common = {"mouth.steps": str(given.steps), "samples.voices": "1", **dict(one.split("=", 1) for one in given.set)}
     held_out = [piece for piece in read_pack(given.pack) if piece.is_held_out and len(piece.crops) >= 40]
     pieces = held_out[:: max(1, len(held_out) // PIECES)][:PIECES]
-    sharp = train(given.pack, given.folder, "sharpen", {**common, "stages": "sharpen"})
+    plain: tuple[str, Sharpener | None] = ("", None)
+    ways = [plain]
+    if not given.no_sharpen:
+        ways.append((", sharpened", load_sharpener(train(given.pack, given.folder, "sharpen", {**common, "stages": "sharpen"}))))
     mode = INFO.modes[Blend.POISSON]
     assert mode.input_px == INPUT_PX
     results = {}
@@ -191,11 +195,11 @@ def main() -> None:
             continue
         stages = "reader,mouth" if settings["loss.content"] == "reader" else "mouth"
         weights = train(given.pack, given.folder, f"row{number}", {**common, "stages": stages, **settings})
-        for label, sharpener in ((name, None), ("  sharpened", load_sharpener(sharp))):
+        for label, sharpener in ways:
             row, sheet = measure(weights, sharpener, pieces, mode)
-            results[f"{name}{'' if sharpener is None else ', sharpened'}"] = row
+            results[name + label] = row
             print(
-                f"| {label} | {row.mse:.0f} | {row.sharpness:.2f} | {row.following:.2f} | {row.spread:.2f} | {row.identity:.2f} |",
+                f"| {name}{label} | {row.mse:.0f} | {row.sharpness:.2f} | {row.following:.2f} | {row.spread:.2f} | {row.identity:.2f} |",
                 flush=True,
             )
             cv2.imwrite(str(given.folder / f"row{number}{'' if sharpener is None else '-sharpened'}.png"), sheet[:, :, ::-1])

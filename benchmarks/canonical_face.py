@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from redub.choices import LandmarkModel
 from redub.faces.detect import detect_faces
 from redub.faces.geometry import apply_similarity, fit_similarity
 from redub.faces.landmarks import EYES_AND_NOSE, LEFT_EYE, RIGHT_EYE, find_landmarks, mouth_openness
@@ -38,7 +39,7 @@ def closed_faces(path: Path) -> Doubles:
                 gray = frame.gray()
                 faces = detect_faces(gray, min(gray.shape) / 5, 0.5)
                 if faces:
-                    found.append(find_landmarks(gray, faces[0].box)[0])
+                    found.append(find_landmarks(gray, faces[0].box, LandmarkModel.DLIB)[0])
     points = np.asarray(found, np.float64)
     openness = mouth_openness(points)
     return points[openness <= np.quantile(openness, 0.3)]

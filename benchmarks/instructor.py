@@ -27,6 +27,7 @@ from redub_lumierenet.recipe import MOST_BACK, choose_recipe
 from redub_lumierenet.samples import Samples, Stretch, mouth_boxes, open_samples
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
+from redub.choices import YARDSTICK
 from redub.draw.paper import FAINT, INK, LINE, font, new_page
 from redub.faces.follow import look
 from redub.faces.geometry import similarity_from_points
@@ -141,8 +142,8 @@ def _openness(pictures: RGB, samples: Samples, rows: Ints) -> Doubles:
     for picture, place in zip(pictures, places, strict=True):
         gray = still_frame(picture).gray()
         # A face painted from sound alone may be elsewhere than the true one: look where it is, and look again.
-        first = look(gray, place, 1.0)
-        found.append(look(gray, first.place, 1.0).points)
+        first = look(gray, place, 1.0, YARDSTICK)
+        found.append(look(gray, first.place, 1.0, YARDSTICK).points)
     return mouth_openness(np.stack(found))
 
 

@@ -256,9 +256,13 @@ def _base(job: Job) -> dict[str, str]:
     return {file.name: file.sha256 for file in job.entry.info.modes[job.mode].weights}
 
 
+def who_was_heard(plan: Plan) -> tuple[Speaking, ...]:
+    """Return who speaks when by the plan's readings, whatever an edit made of it since."""
+    return choose_speakers(plan.shots, plan.tracks, speaker_config(plan), plan.readings, plan.facts.frame_rate)
+
+
 def _as_heard(plan: Plan) -> Plan:
     """Return a plan in which nobody speaks while somebody else is heard: a speaker whom the user chose is painted all the same."""
     if not plan.readings:
         return plan
-    heard = choose_speakers(plan.shots, plan.tracks, speaker_config(plan), plan.readings, plan.facts.frame_rate)
-    return replace(plan, speaking=where_heard(plan.speaking, heard))
+    return replace(plan, speaking=where_heard(plan.speaking, who_was_heard(plan)))

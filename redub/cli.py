@@ -161,16 +161,19 @@ def analyse(
     """Look at a video once: shots, faces, speakers, crops; kept for any number of languages."""
     with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
         from redub.pipeline import analyse_into
+        from redub.who import or_the_only_person
 
         notices: list[str] = []
-        made, folder = analyse_into(video, plan, _settings(config, settings, None), notices, force=force, tell=tell)
+        chosen = _settings(config, settings, None)
+        made, folder = analyse_into(video, plan, chosen, notices, force=force, tell=tell)
+        to_paint = or_the_only_person(made, video, chosen.adapt, notices).speaking
     _print_notices(notices, as_json)
     if as_json:
         _print_json(
             {"plan": str(folder), "notices": notices, "shots": len(made.shots), "tracks": len(made.tracks), "speaking": len(made.speaking)}
         )
     elif not quiet:
-        typer.echo(f"{folder}: {len(made.shots)} shots, {len(made.tracks)} faces, {len(made.speaking)} stretches to paint.")
+        typer.echo(f"{folder}: {len(made.shots)} shots, {len(made.tracks)} faces, {len(to_paint)} stretches to paint.")
         typer.echo(f"Look at it with:  redub show {folder}")
 
 

@@ -72,7 +72,7 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
         made, folder = analyse_into(video, plan, chosen, notices, tell=tell)
         made = choose(made, video, speaker)
         if speaker == "auto":
-            made = or_the_only_person(made, video, chosen.speakers, notices)
+            made = or_the_only_person(made, video, chosen.adapt, notices)
         if not made.speaking:
             raise NoFaceError(f"Nobody speaks in the plan of {video.name}.", "Look at it with:  redub show PLAN")
         outcomes = _adapt(made, video, replace(job, folder=folder), notices)

@@ -117,7 +117,7 @@ def redub(
     entry = manager.check_ready(generator, blend, str(weights))
     if identity:
         check_takes_stills(entry.info)
-        identity = load_stills(identity, model=config.tracks.landmarks)
+        stills = load_stills(identity, model=config.tracks.landmarks)
     check_target(_target(output, video, audio), [video, audio], force=force)
     notices: list[str] = []
     found = shelf.find_plan(video, folder, config, notices)
@@ -128,6 +128,9 @@ def redub(
         found = analyse(video, config, tell=tell)
         notices += _doubts(found)
         kept = _keep(found, folder, video, notices)
+    if identity and found.landmarks is config.tracks.landmarks:
+        # A named plan may be of the other model, whose points mean other places of a face; then they are loaded again.
+        identity = stills
     result = render(
         found, video, audio, generator,
         weights=weights, output=output, config=config, blend=blend, speaker=speaker, identity=identity, folder=kept,
@@ -387,7 +390,7 @@ def _with_speaker(plan: Plan, video: Path, speaker: str, info: GeneratorInfo, co
     if info.region is not Region.FACE:
         return plan
     if speaker == "auto":
-        plan = or_the_only_person(plan, video, config.speakers, notices)
+        plan = or_the_only_person(plan, video, replace(config.adapt, use=config.adapt.use and bool(info.adapter)), notices)
     if not plan.speaking:
         raise _no_face(plan, video)
     return plan

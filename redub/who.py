@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from redub.config import SpeakerConfig
+from redub.adapting import who_was_heard
+from redub.config import AdaptConfig
 from redub.errors import NoFaceError, RedubError, WeightError
 from redub.faces.recognition import describe_face
 from redub.files import check_file
@@ -24,6 +25,8 @@ from redub.weights import read_facts
 
 MAX_DISTANCE = 0.6
 """Farther descriptors are another person's: what dlib's authors advise for single pictures."""
+LEAST_SEEN = 0.5
+"""Share of a video in which its only person is seen: who appears for a moment is no lecturer."""
 _WORDS = re.compile(r"auto|left|right|\d+(,\d+)*")
 _PICTURES = {".jpg", ".jpeg", ".png"}
 
@@ -62,29 +65,38 @@ def choose(plan: Plan, video: Path, speaker: str) -> Plan:
     return _like(plan, video, Path(speaker))
 
 
-def or_the_only_person(plan: Plan, video: Path, config: SpeakerConfig, notices: list[str]) -> Plan:
-    """Return a plan in which the only person of a video speaks, if of nobody it is sure that they do.
+def or_the_only_person(plan: Plan, video: Path, config: AdaptConfig, notices: list[str]) -> Plan:
+    """Return a plan in which the only person of a video speaks, if analysis let nobody.
 
-    Whoever dubs a video that shows one person and nobody else means that person, however badly lips and sound go together; where faces
-    are seen side by side, or different ones in turn, the user has to say who it is.
+    Whoever dubs a video that shows one person for most of the time, and nobody else, means that person, however badly lips and sound go
+    together.  Where faces are seen side by side, or different ones in turn, the user has to say who it is.
 
     Args:
-        plan: Of this video.  If somebody speaks in it, or is sure to although an edit lets nobody, it is returned as it is.
+        plan: Of this video.  If somebody speaks in it, or did before it was edited, it is returned as it is.
         video: Looked at only to compare the faces of several tracks.
-        config: How sure one has to be.
+        config: Whether faces may be compared, and how near those of one person are.
         notices: Is told.
     """
-    is_sure = any(config.is_sure(one.confidence, one.offset_s, one.scored_s) for one in plan.readings)
-    if plan.speaking or is_sure or not plan.readings or meet(plan.tracks):
+    if plan.speaking or not plan.readings or meet(plan.tracks) or who_was_heard(plan):
         return plan
     filled = replace(plan, speaking=best_first(plan.shots, plan.tracks, len))
-    if len(find_persons(filled, video, MAX_DISTANCE)) > 1:
+    if sum(map(len, filled.speaking)) < LEAST_SEEN * plan.facts.frames or not _is_one_person(filled, video, config):
         return plan
     notices.append(
         f"The lips in {video.name} do not go with its sound for sure; the only person in it is taken for the speaker. "
         "If nobody in it speaks, leave it as it is; how sure redub is, tells  redub sync VIDEO"
     )
     return filled
+
+
+def _is_one_person(plan: Plan, video: Path, config: AdaptConfig) -> bool:
+    if len(plan.speaking) > 1 and not config.use:
+        # Who leaves adapting out may do so for the terms of the network that compares faces.
+        return False
+    try:
+        return len(find_persons(plan, video, config.max_distance)) == 1
+    except WeightError:
+        return False
 
 
 def shots_to_paint(plan: Plan, video: Path, info: GeneratorInfo, files: Mapping[str, Path], notices: list[str]) -> frozenset[int] | None:

@@ -56,7 +56,7 @@ def find_landmarks(gray: Any, box: Sequence[float] | Doubles, model: LandmarkMod
     side = (box[2] - box[0] + box[3] - box[1]) / 2
     middles = [middle + np.array([x, y]) * side for x, y, _ in NUDGES]
     boxes = [np.concatenate([at - side * scale / 2, at + side * scale / 2]) for at, (_, _, scale) in zip(middles, NUDGES, strict=True)]
-    answers = _ask_own(picture, boxes) if model is LandmarkModel.OWN else _ask_dlib(picture, boxes)
+    answers = _ask_own(picture, boxes) if model == LandmarkModel.OWN else _ask_dlib(picture, boxes)
     points = answers.mean(axis=0)
     apart = np.linalg.norm(answers - points, axis=-1).mean() / max(eye_distance(points), 1.0)
     return points.astype(np.float32), float(apart)

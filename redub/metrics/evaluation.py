@@ -100,10 +100,15 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
         All measures of each clip and speaker; recordings that cannot be measured are named in it.
 
     Raises:
-        RedubError: None can be measured.
+        RedubError: None can be measured, or the profile was read by another model.
         PluginError: It does not paint faces, or failed.
     """
-    config = config or Config()
+    config, read_by = config or Config(), LandmarkModel(read_by)
+    if profile is not None and profile.read_by is not read_by:
+        raise RedubError(
+            f"The profile was read by {profile.read_by}'s landmarks, and mouths are to be read by {read_by}'s.",
+            "Make it anew with the same, or measure with its.",
+        )
     takes, left_out = _find_takes(recordings, config, read_by, tell)
     speakers = sort_by_speaker(takes)
     ticker = _Ticker(tell, sum(_frames_to_paint(own, protocol) for own in speakers.values()))

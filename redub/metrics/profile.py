@@ -32,6 +32,8 @@ class Profile:
     rate_hz: float
     gap: Doubles
     """(T,) as shares of the distance between the eyes; NaN where no recording was."""
+    read_by: LandmarkModel = YARDSTICK
+    """What read the mouths."""
 
     def at(self, times_s: Doubles) -> Doubles:
         """Return the mean gap at some moments, NaN where there is none: (T,) -> (T,)."""
@@ -50,7 +52,7 @@ class Profile:
         try:
             with clear_errors(path):
                 gap = [None if np.isnan(value) else round(float(value), 5) for value in self.gap]
-                part.path.write_text(json.dumps({"rate_hz": self.rate_hz, "gap": gap}) + "\n", encoding="utf-8")
+                part.path.write_text(json.dumps({"rate_hz": self.rate_hz, "read_by": self.read_by, "gap": gap}) + "\n", encoding="utf-8")
             part.publish()
         finally:
             part.discard()
@@ -65,13 +67,13 @@ class Profile:
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
             gap = np.array([np.nan if value is None else float(value) for value in table["gap"]])
-            rate_hz = float(table["rate_hz"])
+            rate_hz, read_by = float(table["rate_hz"]), LandmarkModel(table.get("read_by", YARDSTICK))
             if not (len(gap) and 0 < rate_hz <= 1000 and np.isfinite(gap).any()):
                 raise ValueError("it holds no series")
         except (OSError, ValueError, KeyError, TypeError) as error:
             hint = 'It is JSON of the form {"rate_hz": 25, "gap": [0.01, ...]}, as redub.metrics.mean_profile makes it.'
             raise RedubError(f"The profile {path} cannot be read: {error}.", hint) from error
-        return cls(rate_hz=rate_hz, gap=gap)
+        return cls(rate_hz=rate_hz, gap=gap, read_by=read_by)
 
 
 def mean_profile(
@@ -106,4 +108,5 @@ def mean_profile(
     for row, gap in zip(stack, series, strict=True):
         row[: len(gap)] = gap
     count = np.isfinite(stack).sum(axis=0)
-    return Profile(rate_hz=RATE_HZ, gap=np.where(count > 0, np.nansum(stack, axis=0) / np.maximum(count, 1), np.nan))
+    gap = np.where(count > 0, np.nansum(stack, axis=0) / np.maximum(count, 1), np.nan)
+    return Profile(rate_hz=RATE_HZ, gap=gap, read_by=LandmarkModel(read_by))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from redub.choices import YARDSTICK
 from redub.metrics.series import Following
 
 Numbers = dict[str, float]
@@ -154,7 +155,7 @@ class Report:
     """Recordings that could not be measured, and why."""
     network: str = ""
     """The sync network; empty where there is none."""
-    read_by: str = "own"
+    read_by: str = str(YARDSTICK)
     """The landmark model that mouths were read with, true and painted ones alike."""
 
     def of_speaker(self, speaker: str) -> Numbers:

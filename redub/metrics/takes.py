@@ -132,7 +132,7 @@ def find_take(recording: Recording, config: Config, read_by: LandmarkModel | Non
         is_measured=track.is_measured[seen],
         read_by=plan.landmarks,
     )
-    return take if read_by is None or read_by is plan.landmarks else _read_again(take, read_by)
+    return take if read_by in (None, plan.landmarks) else _read_again(take, LandmarkModel(read_by))
 
 
 def _read_again(take: Take, model: LandmarkModel) -> Take:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from redub.config import Config
 from redub.errors import PluginError, RedubError
 from redub.files import check_file
 from redub.plugin import Region, TrainRequest, manager
@@ -22,7 +23,7 @@ from redub.plugin.discovery import cause
 from redub.progress import Tell, silent
 from redub.stills import CONSENT
 from redub.training.footage import Footage, find_footage
-from redub.training.pack import Packed, check_region, find_landmark_model, make_pack
+from redub.training.pack import Packed, check_region, find_landmark_model, is_pack, make_pack
 from redub.training.stock import ONE_IN, TAIL_LEAST_FRAMES, Inventory, is_all_packs, piece_reader, take_stock
 from redub.weights import IN_FOLDER, SUFFIX
 
@@ -108,7 +109,10 @@ def train(training: Training, *, tell: Tell = silent, say: Callable[[str], None]
         else:
             _label(training.folder, {"generator": training.generator, "footage": [_row(one) for one in footage]})
             packs = [training.folder / FOOTAGE]
-            for line in remarks(make_pack(footage, packs[0], size_px=size_px, region=region, jobs=training.jobs, tell=tell)):
+            # One that was begun is gone on with by the landmark model that it was begun with.
+            usual = Config()
+            config = usual.set(f"tracks.landmarks={find_landmark_model(packs)}") if is_pack(packs[0]) else usual
+            for line in remarks(make_pack(footage, packs[0], size_px=size_px, region=region, jobs=training.jobs, config=config, tell=tell)):
                 say(line)
         inventory = take_stock(packs)
         if is_packed:

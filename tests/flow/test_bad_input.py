@@ -353,6 +353,24 @@ def test_a_plan_in_which_nobody_speaks_says_so(work, demo_plan):
     assert "lets nobody speak" in refused(*dub(work, "--plan", work / "plan"))
 
 
+def test_the_only_person_is_painted_though_the_lips_go_with_another_sound(work, demo_plan):
+    """A plan whose readings say that nothing fits, as of a video whose sound was replaced."""
+    shutil.copytree(demo_plan, work / "plan")
+    table = json.loads((work / "plan" / "plan.json").read_text())
+    with np.load(work / "plan" / "arrays.npz") as kept:
+        arrays = dict(kept)
+    (reading,) = table["sync"]["tracks"]
+    reading["confidence"] = 0.01
+    table["speaking"] = []
+    arrays["track1.frame_confidence"] = np.full_like(arrays["track1.frame_confidence"], 0.01)
+    np.savez(work / "plan" / "arrays.npz", **arrays)
+    (work / "plan" / "plan.json").write_text(json.dumps(table))
+    result = run(*dub(work, "--plan", work / "plan")[1:])
+    assert result.exit_code == 0, result.output
+    assert "the only person in it is taken for the speaker" in result.stderr
+    assert json.loads((work / "plan" / "plan.json").read_text())["speaking"] == []
+
+
 @pytest.mark.parametrize(("key", "value"), [("height", 360), ("width", 80), ("time_base", "1/7")])
 def test_a_plan_whose_picture_is_not_the_videos(work, demo_plan, key, value):
     shutil.copytree(demo_plan, work / "plan")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from redub.choices import LandmarkModel
 from redub.errors import RedubError
-from redub.metrics import Profile, Recording, mean_profile
+from redub.metrics import Profile, Recording, evaluate, mean_profile
 
 
 def test_the_mean_course_is_the_mean_of_the_gaps(talking, true_takes):
@@ -47,3 +48,16 @@ def test_another_file_is_refused_with_an_example(tmp_path, text):
     with pytest.raises(RedubError, match=r"profile\.json") as caught:
         Profile.read(tmp_path / "profile.json")
     assert "rate_hz" in caught.value.hint
+
+
+def test_a_profile_says_what_read_it_and_older_ones_were_read_by_dlib(tmp_path):
+    Profile(rate_hz=25.0, gap=np.array([0.1]), read_by=LandmarkModel.OWN).save(tmp_path / "own.json")
+    assert Profile.read(tmp_path / "own.json").read_by is LandmarkModel.OWN
+    (tmp_path / "old.json").write_text('{"rate_hz": 25, "gap": [0.1]}')
+    assert Profile.read(tmp_path / "old.json").read_by is LandmarkModel.DLIB
+
+
+def test_a_profile_of_another_reader_is_refused_before_anything_is_read(tmp_path):
+    profile = Profile(rate_hz=25.0, gap=np.array([0.1]), read_by=LandmarkModel.OWN)
+    with pytest.raises(RedubError, match="read by own's landmarks"):
+        evaluate([Recording(path=tmp_path / "nothing.mp4", speaker="a")], lambda _: None, profile=profile)

@@ -115,6 +115,8 @@ def test_takes_are_grouped_by_speaker_in_order(takes):
 
 def test_another_model_reads_the_same_mouth_off_the_same_frames(takes, talking):
     other = find_take(Recording(path=talking[0], speaker="head"), Config(), LandmarkModel.DLIB)
+    # A word serves as well, as from a table of options.
+    assert find_take(Recording(path=talking[0], speaker="head"), Config(), "own").read_by is LandmarkModel.OWN  # type: ignore[arg-type]
     assert (other.read_by, takes[0].read_by) == (LandmarkModel.DLIB, LandmarkModel.OWN)
     np.testing.assert_array_equal(other.similarities, takes[0].similarities)
     assert np.abs(other.points - takes[0].points).max() > 1e-3

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from redub.config import Config
 from redub.errors import MediaError, NoFaceError, RedubError
 from redub.pipeline import hear
+from redub.plan import Plan
+from redub.types import Reading
 from redub.who import check_speaker, choose, or_the_only_person
 
 
@@ -45,7 +48,7 @@ def test_the_only_person_speaks_where_no_lips_go_with_the_sound(make_talk, face,
     assert plan.readings
     assert not plan.speaking
     notices: list[str] = []
-    (stretch,) = or_the_only_person(plan, Path("not there.mkv"), Config().speakers, notices).speaking
+    (stretch,) = or_the_only_person(plan, Path("not there.mkv"), Config().adapt, notices).speaking
     assert (stretch.track, stretch.start, stretch.stop) == (1, 0, 125)
     assert len(notices) == 1
 
@@ -54,12 +57,38 @@ def test_of_two_at_a_time_none_is_taken(make_talk, face, network):
     talk = make_talk([face(), face()], 5)
     plan = hear(talk.plan, talk.video, Config(), model=network)
     assert not plan.speaking
-    assert or_the_only_person(plan, talk.video, Config().speakers, []) is plan
+    assert or_the_only_person(plan, talk.video, Config().adapt, []) is plan
 
 
 def test_whom_the_user_took_out_of_a_plan_stays_out(make_talk, face, network):
-    talk = make_talk([face(speaks=[(0, 9)])], 5)
-    plan = hear(talk.plan, talk.video, Config(), model=network)
-    assert plan.speaking
-    edited = replace(plan, speaking=())
-    assert or_the_only_person(edited, talk.video, Config().speakers, []) is edited
+    """Also one who speaks too little to be judged, whom analysis let speak for that."""
+    for name, voiced in (("long", [(0.0, 5.0)]), ("short", [(1.0, 1.6)])):
+        talk = make_talk([face(speaks=[(0, 9)])], 5, f"{name}.mkv", voiced=voiced)
+        plan = hear(talk.plan, talk.video, Config(), model=network)
+        assert plan.speaking
+        edited = replace(plan, speaking=())
+        assert or_the_only_person(edited, talk.video, Config().adapt, []) is edited
+
+
+@pytest.mark.parametrize("confidence", [0.02, 0.08, 0.12])
+def test_somebody_who_suits_the_sound_a_little_is_painted_however_long_the_video(make_talk, face, confidence):
+    """Over a minute chance alone reaches less than it does in a second, so that a track may be sure and nobody speak."""
+    plan = _read(make_talk([face()], 60).plan, confidence)
+    assert or_the_only_person(plan, Path("not there.mkv"), Config().adapt, []).speaking
+
+
+def test_who_appears_for_a_moment_is_not_the_only_person(make_talk, face):
+    for seen_s, count in ((2.0, 0), (8.0, 1)):
+        plan = _read(make_talk([face(seen=(1, 1 + seen_s))], 12, f"{seen_s}.mkv").plan, 0.02)
+        assert len(or_the_only_person(plan, Path("not there.mkv"), Config().adapt, []).speaking) == count
+
+
+def _read(plan: Plan, confidence: float) -> Plan:
+    """Return a plan whose only track suits the sound so well everywhere."""
+    (track,) = plan.tracks
+    length_s = len(track) / float(plan.facts.frame_rate)
+    reading = Reading(
+        track=track.id, offset_s=0.0, distance=1.3, confidence=confidence, coverage=1.0, heard_s=length_s,
+        frame_confidence=np.full(len(track), confidence, np.float32),
+    )  # fmt: skip
+    return replace(plan, readings=(reading,))

@@ -199,6 +199,22 @@ def test_packs_of_two_landmark_models_do_not_mix(training, pack, tmp_path):
         train(replace(both, output=tmp_path / "other.safetensors"))
 
 
+def test_a_training_that_was_begun_by_another_landmark_model_goes_on_with_it(training, tmp_path):
+    """What a work folder of before there was a choice holds was found by dlib's; the pack says nothing of it."""
+    (tmp_path / "talks").mkdir()
+    (tmp_path / "talks" / "one.mp4").write_text("no video")
+    talks = replace(training, footage=[tmp_path / "talks"])
+    with pytest.raises(RedubError) as first:
+        train(talks)
+    table = training.folder / "footage.pack" / "pack.json"
+    begun = json.loads(table.read_text())
+    assert begun.pop("landmarks") == "own"
+    table.write_text(json.dumps(begun))
+    with pytest.raises(RedubError) as again:
+        train(talks)
+    assert again.value.message == first.value.message
+
+
 def test_a_pack_of_which_everything_is_held_out_is_refused(training, tmp_path):
     put_source(tmp_path / "held", "five", "ann", 14, is_held_out=True)
     with pytest.raises(RedubError, match="nothing to learn from"):
