@@ -110,13 +110,13 @@ class _Wish:
 def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish, tell: Tell) -> Report:
     """Load a generator and measure it; of the blendings it gets the wanted one, or else its first."""
     from redub import metrics
+    from redub.pipeline import choose_blend
     from redub.plugin import manager
     from redub.stages.generate import Model
 
     entry = manager.check_ready(name, wish.blend, wish.weights)
     modes = entry.info.modes
-    usual = config.blend.mode if config.blend.mode in modes else next(iter(modes))
-    blend = wish.blend or usual
+    blend = choose_blend(entry, wish.blend, config.blend.mode, [], named=wish.weights)
     config = replace(config, blend=replace(config.blend, mode=blend))
     with manager.load(entry, blend, device=wish.device, named=wish.weights) as generator:
         model = Model(info=entry.info, mode=modes[blend], generator=generator)

@@ -99,8 +99,9 @@ class CropConfig:
 class BlendConfig:
     """How the painted crop goes back."""
 
-    mode: Blend = Blend.POISSON
-    """``poisson`` matches gradients, ``network`` puts back a crop painted in context, ``feather`` matches the mean colour."""
+    mode: Blend = Blend.NETWORK
+    """``network`` puts back a crop painted in context, ``poisson`` matches gradients (and is taken for photographs unless another is
+    asked for), ``feather`` matches the mean colour."""
     region: BlendRegion = BlendRegion.LOWER
     """``lower`` or ``whole`` face."""
     edge: float = _up_to(0.25, 0.05)

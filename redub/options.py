@@ -29,7 +29,9 @@ Output = Annotated[
 ]
 Force = Annotated[bool, _Option("--force", help="Replace a result that exists.")]
 Device = Annotated[str, _Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")]
-BlendOption = Annotated[Blend | None, _Option("--blend", help="How the mouth goes into the picture.", show_default="poisson")]
+BlendOption = Annotated[
+    Blend | None, _Option("--blend", help="How the mouth goes into the picture; from photographs, poisson.", show_default="network")
+]
 FitOption = Annotated[
     Fit | None,
     _Option("--fit", help="If the sound is longer: hold the last frame, loop or bounce; cut ends with the shorter.", show_default="hold"),

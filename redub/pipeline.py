@@ -42,7 +42,7 @@ from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills
 from redub.types import RGB, Blend
 from redub.verdict import Judge, Verdict, check_can_judge, keep_verdict, open_judge
 from redub.version import VERSION
-from redub.weights import sha256
+from redub.weights import read_facts, sha256
 from redub.who import check_speaker, choose, or_the_only_person, shots_to_paint
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ def redub(
     _check_words(speaker, device)
     if gate:
         check_can_judge(config.sync)
-    entry = manager.check_ready(generator, blend, str(weights))
+    entry = manager.find(generator)
+    manager.check_ready(generator, choose_blend(entry, blend, config.blend.mode, [], named=str(weights)), str(weights))
     if identity:
         check_takes_stills(entry.info)
         stills = load_stills(identity, model=config.tracks.landmarks)
@@ -257,7 +258,7 @@ def render(
     entry = manager.find(generator)
     info = entry.info
     notices: list[str] = []
-    blending = choose_blend(info, blend, config.blend.mode, notices)
+    blending = choose_blend(entry, blend, config.blend.mode, notices, named=str(weights), has_stills=bool(identity))
     stills = _stills(identity, info, plan.landmarks, notices)
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
@@ -422,12 +423,24 @@ def _keep(plan: Plan, folder: Path | None, video: Path, notices: list[str]) -> P
     return target
 
 
-def choose_blend(info: GeneratorInfo, asked: Blend | None, usual: Blend, notices: list[str]) -> Blend:
+def choose_blend(
+    entry: manager.Entry, asked: Blend | None, usual: Blend, notices: list[str], *, named: str = "", has_stills: bool = False
+) -> Blend:
     """Return the blending that was asked for, or the usual one or, where the generator lacks that, its first.
+
+    Unless the user set another, weights that are named decide, since most paint for one blending alone; and what is painted from
+    photographs is blended, for in context a mouth opens as far as its stills do, and of photographs there is often one.
 
     Raises:
         PluginError: The generator does not offer what was asked for.
+        WeightError: The named weights are not there.
     """
+    info = entry.info
+    if asked is None and usual is BlendConfig().mode:
+        if named:
+            usual = _blend_of(entry, named)
+        elif has_stills and Blend.POISSON in info.modes:
+            usual = Blend.POISSON
     wanted = asked or usual
     if wanted in info.modes:
         return wanted
@@ -439,3 +452,11 @@ def choose_blend(info: GeneratorInfo, asked: Blend | None, usual: Blend, notices
         # What nobody set, nobody misses.
         notices.append(f"{info.name} does not offer {usual!s} blending; {first!s} is used.")
     return first
+
+
+def _blend_of(entry: manager.Entry, named: str) -> Blend:
+    """Return the blending that weights say they paint for, or the generator's first."""
+    first = next(iter(entry.info.modes))
+    file = next(iter(manager.find_weights(entry, first, named).values()), None)
+    said = read_facts(file).get("blend", "") if file is not None else ""
+    return Blend(said) if said in entry.info.modes else first

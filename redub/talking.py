@@ -108,7 +108,7 @@ def _speak_blank(  # noqa: PLR0913  what a user may say of a run
     """Paint a whole video from sound alone, at the generator's own size and the rate that its weights were trained at."""
     config, audio = replace(config or Config(), fit=FitConfig()), check_file(audio, "sound")
     check_sound(audio)
-    mode = entry.info.modes[choose_blend(entry.info, blend, config.blend.mode, [])]
+    mode = entry.info.modes[choose_blend(entry, blend, config.blend.mode, [], named=weights)]
     file = next(iter(manager.find_weights(entry, blend, weights).values()))
     name = Path(weights).stem if weights else entry.info.name
     target = Path(output) if output is not None else audio.with_name(f"{name}.{audio.stem}.mp4")
