@@ -23,7 +23,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -104,6 +104,12 @@ def train(pack: Path, folder: Path, name: str, settings: dict[str, str]) -> Path
     return output
 
 
+def at_size(piece: Piece) -> Piece:
+    """Return a piece with crops of the size that the network takes; a pack may hold larger ones."""
+    crops = [cv2.resize(crop, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA) for crop in piece.crops]
+    return replace(piece, crops=np.stack(crops))
+
+
 def paint(weights: Path, sharpener: Sharpener | None, pieces: Iterable[Piece]) -> Iterable[tuple[RGB, RGB, Piece, slice]]:
     """Paint the second half of pieces from the true shape; yield painted and true crops (T, 109, 109, 3)."""
     tensors, metadata = read_tensors(weights)
@@ -181,7 +187,7 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     common = {"mouth.steps": str(given.steps), "samples.voices": "1", **dict(one.split("=", 1) for one in given.set)}
     held_out = [piece for piece in read_pack(given.pack) if piece.is_held_out and len(piece.crops) >= 40]
-    pieces = held_out[:: max(1, len(held_out) // PIECES)][:PIECES]
+    pieces = [at_size(piece) for piece in held_out[:: max(1, len(held_out) // PIECES)][:PIECES]]
     plain: tuple[str, Sharpener | None] = ("", None)
     ways = [plain]
     if not given.no_sharpen:

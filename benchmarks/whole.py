@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
@@ -54,7 +55,7 @@ def make_input(clip: Path, seconds: int, folder: Path) -> tuple[Path, Path]:
     return video, sound
 
 
-def run(video: Path, sound: Path, plan: Path, generator: str, target: Path) -> tuple[float, float, dict[str, float]]:
+def run(video: Path, sound: Path, plan: Path, given: Sequence[str], target: Path) -> tuple[float, float, dict[str, float]]:
     """Return wall seconds, peak MB, and seconds of each stage of one run."""
     command = [
         sys.executable,
@@ -63,8 +64,7 @@ def run(video: Path, sound: Path, plan: Path, generator: str, target: Path) -> t
         str(video),
         "--audio",
         str(sound),
-        "-g",
-        generator,
+        *given,
         "--plan",
         str(plan),
         "-o",
@@ -91,6 +91,7 @@ def main() -> None:
     options.add_argument("clip", type=Path)
     options.add_argument("--seconds", type=int, nargs="+", default=[60])
     options.add_argument("--generator", default="echo")
+    options.add_argument("--blend", help="another than the default")
     options.add_argument("--folder", type=Path, default=None, help="keep the inputs here")
     asked = options.parse_args()
     folder = asked.folder or Path(tempfile.mkdtemp())
@@ -101,9 +102,10 @@ def main() -> None:
     print("| input | run | wall s | times real time | peak MB | stages (s) |\n|---|---|---|---|---|---|")
     for seconds in asked.seconds:
         video, sound = make_input(asked.clip, seconds, folder)
+        given = ("-g", asked.generator, *(("--blend", asked.blend) if asked.blend else ()))
         with tempfile.TemporaryDirectory() as scratch:
             for name in ("first", "second"):
-                wall_s, peak_mb, stages = run(video, sound, Path(scratch) / "plan", asked.generator, Path(scratch) / "out.mp4")
+                wall_s, peak_mb, stages = run(video, sound, Path(scratch) / "plan", given, Path(scratch) / "out.mp4")
                 shown = ", ".join(f"{stage} {took:.1f}" for stage, took in stages.items())
                 print(f"| {seconds} s | {name} | {wall_s:.1f} | {seconds / wall_s:.2f} | {peak_mb:.0f} | {shown} |", flush=True)
 

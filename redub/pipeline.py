@@ -95,7 +95,8 @@ def redub(
         output: Where the result goes; by default ``VIDEO.AUDIO.mp4`` beside the video.
         plan: A plan's folder; made there if there is none.  By default the one beside the video.
         config: All other settings.
-        blend: The blending; by default the configured one or, where the generator lacks it, the generator's first.
+        blend: The blending; by default the configured one or, where the generator lacks it, the generator's first.  Unless one is
+            configured, named weights decide, and ``identity`` is blended by ``poisson``.
         speaker: ``auto``, ``left``, ``right``, track ids, or the path of a picture of the face.
         identity: One to five photographs of a face, of the same person or another, that take the place of the stills
             from the video: it is then their mouth that is painted.

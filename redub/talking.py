@@ -56,7 +56,7 @@ def speak(  # noqa: PLR0913  what a user may say of a run
         weights: As for `redub.redub`.
         output: Where the result goes; by default ``IMAGE.AUDIO.mp4`` beside the first picture, or ``WEIGHTS.AUDIO.mp4`` beside the sound.
         config: Its blend and encode settings count, and what finds landmarks.
-        blend: The blending; by default as for `redub.redub`.
+        blend: The blending; by default as for `redub.redub`, so from photographs ``poisson``.
         max_side_px: Larger pictures are scaled down to it.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         force: Replace a result that exists.
