@@ -29,6 +29,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import splu
 
+from redub.choices import BlendChoice
 from redub.config import BlendConfig
 from redub.errors import RedubError
 from redub.faces.crop import take_crop
@@ -38,7 +39,7 @@ from redub.media import Frame, open_video
 from redub.pipeline import analyse
 from redub.plugin import Mode, Region
 from redub.stages.blend import blend_run
-from redub.types import Blend, Patch
+from redub.types import Patch
 
 PX = 256
 LATER = 20
@@ -234,7 +235,7 @@ def textbook(scene: Scene) -> list[np.ndarray]:
         borders.append((number[inside][beside < 0], rows[beside < 0] + down, columns[beside < 0] + right))
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     factor = splu(coo_array((value, (row, column))).tocsc())
-    plain = replace(BlendConfig(), mode=Blend.NETWORK)
+    plain = replace(BlendConfig(), mode=BlendChoice.NETWORK)
     corrected = []
     for item in scene.items:
         difference = item.original.astype(np.float64) - item.painted
@@ -260,7 +261,7 @@ METHODS: dict[str, Callable[[Scene], list[np.ndarray]]] = {
     "paste": paste,
     "cv2.seamlessClone": clone,
     "membrane px by px": textbook,
-    "feather": ours(BlendConfig(mode=Blend.FEATHER)),
+    "feather": ours(BlendConfig(mode=BlendChoice.FEATHER)),
     "poisson, no smoothing": ours(BlendConfig(smoothing_frames=0.0)),
     "poisson": ours(BlendConfig()),
 }

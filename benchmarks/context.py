@@ -23,6 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from redub.choices import BlendChoice
 from redub.config import Config
 from redub.faces.crop import take_crop
 from redub.faces.landmarks import yaw
@@ -57,7 +58,7 @@ class Row:
 def paint_clip(take: Take, still: Take, blend: Blend) -> RGB:
     """Return the crops that finished frames show: (T, 224, 224, 3)."""
     entry, config = manager.find("speech2vid"), Config()
-    config = Config(blend=type(config.blend)(mode=blend))
+    config = Config(blend=type(config.blend)(mode=BlendChoice(blend)))
     with manager.load(entry, blend) as generator, open_speech(take.recording.path, entry.info.audio.rate_hz) as sound:
         model = Model(info=entry.info, mode=entry.info.modes[blend], generator=generator)
         stills = take_stills([still], model.mode, entry.info.references)

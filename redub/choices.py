@@ -22,6 +22,15 @@ class Blend(StrEnum):
     FEATHER = "feather"
 
 
+class BlendChoice(StrEnum):
+    """The same as a setting, with which a user may leave the choice to redub."""
+
+    AUTO = "auto"
+    NETWORK = "network"
+    POISSON = "poisson"
+    FEATHER = "feather"
+
+
 class BlendRegion(StrEnum):
     """Which part of a face is replaced."""
 

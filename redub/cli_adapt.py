@@ -63,7 +63,7 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
 
         chosen = _settings(config, settings, None, True, adapt_time)
         entry = manager.check_ready(generator, blend, weights)
-        mode = choose_blend(entry, blend, chosen.blend.mode, notices, named=weights)
+        mode = choose_blend(entry, blend, chosen.blend.mode, notices, learns=True, named=weights)
         job = Job(
             entry=entry, mode=mode, config=chosen.adapt, folder=None, device=device, weights=weights, force=force, tell=tell
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from redub.choices import YARDSTICK, LandmarkModel
+from redub.choices import YARDSTICK, BlendChoice, LandmarkModel
 from redub.errors import MediaError, PluginError
 from redub.options import AsJson, BlendOption, ConfigOption, Debug, Device, Force, Generator, Quiet, SetOption, Weights
 
@@ -116,8 +116,8 @@ def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish
 
     entry = manager.check_ready(name, wish.blend, wish.weights)
     modes = entry.info.modes
-    blend = choose_blend(entry, wish.blend, config.blend.mode, [], named=wish.weights)
-    config = replace(config, blend=replace(config.blend, mode=blend))
+    blend = choose_blend(entry, wish.blend, config.blend.mode, [], learns=wish.adapts, named=wish.weights)
+    config = replace(config, blend=replace(config.blend, mode=BlendChoice(blend)))
     with manager.load(entry, blend, device=wish.device, named=wish.weights) as generator:
         model = Model(info=entry.info, mode=modes[blend], generator=generator)
         measure = partial(

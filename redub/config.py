@@ -15,7 +15,7 @@ from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from redub.choices import Blend, BlendRegion, Fit, LandmarkModel
+from redub.choices import BlendChoice, BlendRegion, Fit, LandmarkModel
 from redub.errors import ConfigError
 
 
@@ -99,9 +99,9 @@ class CropConfig:
 class BlendConfig:
     """How the painted crop goes back."""
 
-    mode: Blend = Blend.NETWORK
-    """``network`` puts back a crop painted in context, ``poisson`` matches gradients (and is taken for photographs unless another is
-    asked for), ``feather`` matches the mean colour."""
+    mode: BlendChoice = BlendChoice.AUTO
+    """``network`` puts back a crop painted in context, ``poisson`` matches gradients, ``feather`` matches the mean colour; ``auto`` is
+    ``network`` where the speaker is learnt from the video first, else ``poisson``."""
     region: BlendRegion = BlendRegion.LOWER
     """``lower`` or ``whole`` face."""
     edge: float = _up_to(0.25, 0.05)

@@ -30,7 +30,8 @@ Output = Annotated[
 Force = Annotated[bool, _Option("--force", help="Replace a result that exists.")]
 Device = Annotated[str, _Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")]
 BlendOption = Annotated[
-    Blend | None, _Option("--blend", help="How the mouth goes into the picture; from photographs, poisson.", show_default="network")
+    Blend | None,
+    _Option("--blend", help="How the mouth goes into the picture; poisson where the speaker is not learnt.", show_default="network"),
 ]
 FitOption = Annotated[
     Fit | None,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from redub import shelf
 from redub.adapting import Job
 from redub.cast import cast_speakers
-from redub.choices import LandmarkModel
+from redub.choices import BlendChoice, LandmarkModel
 from redub.config import BlendConfig, Config
 from redub.errors import NoFaceError, PlanError, PluginError, RedubError
 from redub.faces.mouths import Mouths
@@ -96,7 +96,7 @@ def redub(
         plan: A plan's folder; made there if there is none.  By default the one beside the video.
         config: All other settings.
         blend: The blending; by default the configured one or, where the generator lacks it, the generator's first.  Unless one is
-            configured, named weights decide, and ``identity`` is blended by ``poisson``.
+            configured, named weights decide; else it is ``network`` where the speaker is learnt, and ``poisson`` where not.
         speaker: ``auto``, ``left``, ``right``, track ids, or the path of a picture of the face.
         identity: One to five photographs of a face, of the same person or another, that take the place of the stills
             from the video: it is then their mouth that is painted.
@@ -116,7 +116,7 @@ def redub(
     if gate:
         check_can_judge(config.sync)
     entry = manager.find(generator)
-    manager.check_ready(generator, choose_blend(entry, blend, config.blend.mode, [], named=str(weights)), str(weights))
+    manager.check_ready(generator, _choice(entry, blend, config, [], weights, identity), str(weights))
     if identity:
         check_takes_stills(entry.info)
         stills = load_stills(identity, model=config.tracks.landmarks)
@@ -259,7 +259,7 @@ def render(
     entry = manager.find(generator)
     info = entry.info
     notices: list[str] = []
-    blending = choose_blend(entry, blend, config.blend.mode, notices, named=str(weights), has_stills=bool(identity))
+    blending = _choice(entry, blend, config, notices, weights, identity)
     stills = _stills(identity, info, plan.landmarks, notices)
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
@@ -383,7 +383,7 @@ def _stills(identity: Images, info: GeneratorInfo, model: LandmarkModel, notices
 def _blend_config(config: BlendConfig, mode: Blend, *, has_stills: bool) -> BlendConfig:
     """Photographs were taken in another light: unless the user set a limit, what is painted from them may be corrected by any amount."""
     is_usual = config.max_correction == BlendConfig().max_correction
-    return replace(config, mode=mode, max_correction=255.0 if has_stills and is_usual else config.max_correction)
+    return replace(config, mode=BlendChoice(mode), max_correction=255.0 if has_stills and is_usual else config.max_correction)
 
 
 def _with_speaker(plan: Plan, video: Path, speaker: str, info: GeneratorInfo, config: Config, notices: list[str]) -> Plan:
@@ -424,34 +424,46 @@ def _keep(plan: Plan, folder: Path | None, video: Path, notices: list[str]) -> P
     return target
 
 
+def _choice(entry: manager.Entry, blend: Blend | None, config: Config, notices: list[str], weights: Path | str, identity: Images) -> Blend:
+    """Choose as `choose_blend` does, for a video: from photographs nothing is learnt."""
+    return choose_blend(entry, blend, config.blend.mode, notices, learns=config.adapt.use and not identity, named=str(weights))
+
+
 def choose_blend(
-    entry: manager.Entry, asked: Blend | None, usual: Blend, notices: list[str], *, named: str = "", has_stills: bool = False
+    entry: manager.Entry, asked: Blend | None, usual: BlendChoice, notices: list[str], *, learns: bool, named: str = ""
 ) -> Blend:
     """Return the blending that was asked for, or the usual one or, where the generator lacks that, its first.
 
-    Unless the user set another, weights that are named decide, since most paint for one blending alone; and what is painted from
-    photographs is blended, for in context a mouth opens as far as its stills do, and of photographs there is often one.
+    Where neither says which, it is the one for which weights that are named were made; else painting in context where the speaker is
+    learnt first.  Where nobody is, as from photographs, in context a mouth opens no farther than its few stills do, and blended it does.
+
+    Args:
+        entry: The generator.
+        asked: On the command line.
+        usual: The setting ``blend.mode``.
+        notices: Is told of a setting that cannot be kept.
+        learns: Whether the generator is to learn the speaker from the video first, if it can.
+        named: Weights that the user named.
 
     Raises:
         PluginError: The generator does not offer what was asked for.
         WeightError: The named weights are not there.
     """
     info = entry.info
-    if asked is None and usual is BlendConfig().mode:
-        if named:
-            usual = _blend_of(entry, named)
-        elif has_stills and Blend.POISSON in info.modes:
-            usual = Blend.POISSON
-    wanted = asked or usual
-    if wanted in info.modes:
-        return wanted
-    offered = ", ".join(info.modes)
-    if asked is not None:
-        raise PluginError(f"The generator {info.name} cannot be blended with {str(asked)!r}.", f"It offers: {offered}.")
     first = next(iter(info.modes))
-    if usual is not BlendConfig().mode:
-        # What nobody set, nobody misses.
-        notices.append(f"{info.name} does not offer {usual!s} blending; {first!s} is used.")
+    if asked is not None:
+        if asked in info.modes:
+            return asked
+        offered = ", ".join(info.modes)
+        raise PluginError(f"The generator {info.name} cannot be blended with {str(asked)!r}.", f"It offers: {offered}.")
+    if usual is BlendChoice.AUTO:
+        if named:
+            return _blend_of(entry, named)
+        best = Blend.NETWORK if learns and info.adapter else Blend.POISSON
+        return best if best in info.modes else first
+    if Blend(usual) in info.modes:
+        return Blend(usual)
+    notices.append(f"{info.name} does not offer {usual!s} blending; {first!s} is used.")
     return first
 
 

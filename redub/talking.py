@@ -56,7 +56,7 @@ def speak(  # noqa: PLR0913  what a user may say of a run
         weights: As for `redub.redub`.
         output: Where the result goes; by default ``IMAGE.AUDIO.mp4`` beside the first picture, or ``WEIGHTS.AUDIO.mp4`` beside the sound.
         config: Its blend and encode settings count, and what finds landmarks.
-        blend: The blending; by default as for `redub.redub`, so from photographs ``poisson``.
+        blend: The blending; by default as for `redub.redub`, so ``poisson``.
         max_side_px: Larger pictures are scaled down to it.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         force: Replace a result that exists.
@@ -108,7 +108,7 @@ def _speak_blank(  # noqa: PLR0913  what a user may say of a run
     """Paint a whole video from sound alone, at the generator's own size and the rate that its weights were trained at."""
     config, audio = replace(config or Config(), fit=FitConfig()), check_file(audio, "sound")
     check_sound(audio)
-    mode = entry.info.modes[choose_blend(entry, blend, config.blend.mode, [], named=weights)]
+    mode = entry.info.modes[choose_blend(entry, blend, config.blend.mode, [], learns=False, named=weights)]
     file = next(iter(manager.find_weights(entry, blend, weights).values()))
     name = Path(weights).stem if weights else entry.info.name
     target = Path(output) if output is not None else audio.with_name(f"{name}.{audio.stem}.mp4")

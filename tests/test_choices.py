@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from redub.config import BlendConfig
+from redub.choices import BlendChoice
 from redub.errors import PluginError, WeightError
 from redub.pipeline import choose_blend
 from redub.plugin import WeightFile, manager
 from redub.types import Blend
 
-USUAL = BlendConfig().mode
+AUTO = BlendChoice.AUTO
 
 
 def offering(*modes: Blend) -> manager.Entry:
@@ -27,32 +27,34 @@ def offering(*modes: Blend) -> manager.Entry:
 
 
 @pytest.mark.parametrize(
-    ("usual", "asked", "expected", "told"),
+    ("usual", "asked", "told"),
     [
-        (USUAL, None, Blend.FEATHER, 0),  # nobody set the default, so nobody misses it
-        (Blend.POISSON, None, Blend.FEATHER, 1),
-        (Blend.FEATHER, None, Blend.FEATHER, 0),
-        (USUAL, Blend.FEATHER, Blend.FEATHER, 0),
+        (AUTO, None, 0),  # nobody set it, so nobody misses it
+        (BlendChoice.POISSON, None, 1),
+        (BlendChoice.FEATHER, None, 0),
+        (AUTO, Blend.FEATHER, 0),
     ],
 )
-def test_a_blending_that_somebody_set_and_does_not_get_is_told(usual, asked, expected, told):
+def test_a_blending_that_somebody_set_and_does_not_get_is_told(usual, asked, told):
     notices: list[str] = []
-    assert choose_blend(offering(Blend.FEATHER), asked, usual, notices) is expected
+    assert choose_blend(offering(Blend.FEATHER), asked, usual, notices, learns=True) is Blend.FEATHER
     assert len(notices) == told
 
 
 def test_a_blending_that_is_asked_for_is_given_or_refused():
     with pytest.raises(PluginError, match="cannot be blended with 'network'"):
-        choose_blend(offering(Blend.FEATHER), Blend.NETWORK, Blend.POISSON, [])
+        choose_blend(offering(Blend.FEATHER), Blend.NETWORK, BlendChoice.POISSON, [], learns=True)
 
 
-def test_what_is_painted_from_photographs_is_blended_unless_something_else_was_set():
-    both = offering(Blend.NETWORK, Blend.POISSON)
-    assert choose_blend(both, None, USUAL, [], has_stills=True) is Blend.POISSON
-    assert choose_blend(both, None, USUAL, []) is Blend.NETWORK
-    assert choose_blend(both, Blend.NETWORK, USUAL, [], has_stills=True) is Blend.NETWORK
-    assert choose_blend(both, None, Blend.FEATHER, [], has_stills=True) is Blend.NETWORK
-    assert choose_blend(offering(Blend.NETWORK), None, USUAL, [], has_stills=True) is Blend.NETWORK
+def test_in_context_is_painted_whom_a_generator_learns_and_nobody_else_unless_that_was_set():
+    both = offering(Blend.POISSON, Blend.NETWORK)
+    able = replace(both, info=replace(both.info, adapter="a:b", api=(1, 1)))
+    assert choose_blend(able, None, AUTO, [], learns=True) is Blend.NETWORK
+    assert choose_blend(able, None, AUTO, [], learns=False) is Blend.POISSON
+    assert choose_blend(both, None, AUTO, [], learns=True) is Blend.POISSON
+    assert choose_blend(able, None, BlendChoice.NETWORK, [], learns=False) is Blend.NETWORK
+    assert choose_blend(able, Blend.NETWORK, AUTO, [], learns=False) is Blend.NETWORK
+    assert choose_blend(able, None, BlendChoice.POISSON, [], learns=True) is Blend.POISSON
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,8 @@ def test_what_is_painted_from_photographs_is_blended_unless_something_else_was_s
 def test_weights_that_are_named_decide_by_what_they_say_or_the_generator_by_its_first(tmp_path: Path, said, expected):
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "mine.safetensors", {"blend": said} if said else None)
     both, file = offering(Blend.POISSON, Blend.NETWORK), str(tmp_path / "mine.safetensors")
-    assert choose_blend(both, None, USUAL, [], named=file) is expected
-    assert choose_blend(both, Blend.NETWORK, USUAL, [], named=file) is Blend.NETWORK
+    for learns in (True, False):
+        assert choose_blend(both, None, AUTO, [], learns=learns, named=file) == expected
+    assert choose_blend(both, Blend.NETWORK, AUTO, [], learns=True, named=file) is Blend.NETWORK
     with pytest.raises(WeightError, match="no weights"):
-        choose_blend(both, None, USUAL, [], named=str(tmp_path / "other.safetensors"))
+        choose_blend(both, None, AUTO, [], learns=True, named=str(tmp_path / "other.safetensors"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redub.choices import Blend, Fit
+from redub.choices import BlendChoice, Fit
 from redub.config import Config
 from redub.errors import ConfigError
 
@@ -15,7 +15,7 @@ def test_a_file_and_set_end_in_the_same_settings(tmp_path):
 
 def test_whole_numbers_become_floats_where_floats_are_meant():
     assert Config().set("tracks.min_score=1").tracks.min_score == 1.0
-    assert Config().set("blend.mode=feather").blend.mode is Blend.FEATHER
+    assert Config().set("blend.mode=feather").blend.mode is BlendChoice.FEATHER
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from redub.choices import YARDSTICK, LandmarkModel
+from redub.choices import YARDSTICK, BlendChoice, LandmarkModel
 from redub.config import Config
 from redub.errors import PluginError, RedubError
 from redub.media import Speech, open_speech
@@ -103,7 +103,7 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
         RedubError: None can be measured, or the profile was read by another model.
         PluginError: It does not paint faces, or failed.
     """
-    config, read_by = config or Config(), LandmarkModel(read_by)
+    config, read_by = _settled(config or Config()), LandmarkModel(read_by)
     if profile is not None and profile.read_by is not read_by:
         raise RedubError(
             f"The profile was read by {profile.read_by}'s landmarks, and mouths are to be read by {read_by}'s.",
@@ -124,6 +124,12 @@ def evaluate(  # noqa: PLR0913  what may be asked of a measurement
         network=network.name if network is not None else "",
         read_by=str(takes[0].read_by),
     )
+
+
+def _settled(config: Config) -> Config:
+    """Return settings that say which blending; unless they do it is that of a generator which learns nothing."""
+    mode = BlendChoice.POISSON if config.blend.mode is BlendChoice.AUTO else config.blend.mode
+    return replace(config, blend=replace(config.blend, mode=mode))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +293,7 @@ def _profile(take: Take, truth: Truth, profile: Profile) -> Following:
 
 def _ceiling(take: Take, truth: Truth, bench: Bench) -> Mouth:
     """Paint the true mouth back where it was, and read it as a painted one is read."""
-    blend = bench.config.blend.mode
+    blend = Blend(bench.config.blend.mode)
     model = Model(info=echo.INFO, mode=echo.INFO.modes[blend], generator=echo.load(_context(blend)))
     voice = Voice(sound=silence(1, echo.INFO.audio.rate_hz), begins=take.times[0])
     mirror = replace(bench, model=model, stills=take_references([], model.mode, 0))

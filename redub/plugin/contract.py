@@ -85,8 +85,11 @@ class GeneratorInfo:
     """SPDX identifier of the code."""
     region: Region
     modes: Mapping[Blend, Mode]
-    """The blendings it offers; the first is taken where the usual one (`blend.mode`) is not among them, and for weights
-    that a user names unless their metadata say another in ``blend``."""
+    """The blendings it offers.
+
+    The first is taken where what `blend.mode` comes to is not among them, and for weights that a user names unless their metadata
+    say another in ``blend``.
+    """
     audio: AudioWindow
     factory: str
     """``module:function``, called as ``function(LoadContext) -> Generator``; imported only when used."""

@@ -20,13 +20,14 @@ from typing import Protocol
 
 import numpy as np
 
+from redub.choices import BlendChoice
 from redub.config import BlendConfig
 from redub.faces.cv import load_cv
 from redub.faces.geometry import frame_from_crop
 from redub.faces.masks import lower_face_mask, soft_square_mask, whole_face_mask
 from redub.faces.membrane import EdgeSamples, Membrane, make_membrane
 from redub.plugin import Mode, Region
-from redub.types import RGB, Blend, BlendRegion, Doubles, Floats, Ints, Patch
+from redub.types import RGB, BlendRegion, Doubles, Floats, Ints, Patch
 
 REFERENCE_RATE_HZ = 25
 """The frame rate at which ``smoothing_frames`` is meant."""
@@ -116,8 +117,8 @@ def blend_run(
 
 def _sheet(region: Region, mode: Mode, config: BlendConfig, sides: tuple[bool, bool, bool, bool]) -> _Sheet:
     # Not all of the settings change the mask: the cache should not miss for those that do not.
-    if region is Region.FRAME or config.mode is Blend.NETWORK:
-        return _make_sheet(None, mode, config.edge, sides, config.mode is not Blend.NETWORK)
+    if region is Region.FRAME or config.mode == BlendChoice.NETWORK:
+        return _make_sheet(None, mode, config.edge, sides, config.mode != BlendChoice.NETWORK)
     return _make_sheet(config.region, mode, config.edge, sides, True)
 
 
@@ -216,7 +217,7 @@ def _patch(crop: PaintedCrop, samples: EdgeSamples | None, sheet: _Sheet, config
     x0, y0, x1, y1 = sheet.box
     picture = crop.painted[y0:y1, x0:x1].astype(np.float32)
     if sheet.membrane is not None and samples is not None:
-        samples = samples if config.mode is Blend.POISSON else samples.flat()
+        samples = samples if config.mode in (BlendChoice.POISSON, BlendChoice.AUTO) else samples.flat()
         picture += sheet.membrane.correct(samples, config.max_correction)[y0:y1, x0:x1]
     mask = sheet.mask[y0:y1, x0:x1]
     if crop.alpha is not None:
