@@ -62,8 +62,9 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
         from redub.who import check_speaker, choose, or_the_only_person
 
         chosen = _settings(config, settings, None, True, adapt_time)
-        entry = manager.check_ready(generator, blend, weights)
+        entry = manager.find(generator)
         mode = choose_blend(entry, blend, chosen.blend.mode, notices, learns=True, named=weights)
+        manager.check_ready(generator, mode, weights)
         job = Job(
             entry=entry, mode=mode, config=chosen.adapt, folder=None, device=device, weights=weights, force=force, tell=tell
         )  # fmt: skip

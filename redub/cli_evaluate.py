@@ -108,15 +108,16 @@ class _Wish:
 
 
 def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish, tell: Tell) -> Report:
-    """Load a generator and measure it; of the blendings it gets the wanted one, or else its first."""
+    """Load a generator and measure it, by the blending that was asked for or that a run would choose."""
     from redub import metrics
     from redub.pipeline import choose_blend
     from redub.plugin import manager
     from redub.stages.generate import Model
 
-    entry = manager.check_ready(name, wish.blend, wish.weights)
+    entry = manager.find(name)
     modes = entry.info.modes
     blend = choose_blend(entry, wish.blend, config.blend.mode, [], learns=wish.adapts, named=wish.weights)
+    manager.check_ready(name, blend, wish.weights)
     config = replace(config, blend=replace(config.blend, mode=BlendChoice(blend)))
     with manager.load(entry, blend, device=wish.device, named=wish.weights) as generator:
         model = Model(info=entry.info, mode=modes[blend], generator=generator)

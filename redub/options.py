@@ -31,7 +31,7 @@ Force = Annotated[bool, _Option("--force", help="Replace a result that exists.")
 Device = Annotated[str, _Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")]
 BlendOption = Annotated[
     Blend | None,
-    _Option("--blend", help="How the mouth goes into the picture; poisson where the speaker is not learnt.", show_default="network"),
+    _Option("--blend", help="How the mouth goes into the picture.", show_default="network where the speaker is learnt, else poisson"),
 ]
 FitOption = Annotated[
     Fit | None,

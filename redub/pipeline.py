@@ -42,7 +42,7 @@ from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills
 from redub.types import RGB, Blend
 from redub.verdict import Judge, Verdict, check_can_judge, keep_verdict, open_judge
 from redub.version import VERSION
-from redub.weights import read_facts, sha256
+from redub.weights import SUFFIX, read_facts, sha256
 from redub.who import check_speaker, choose, or_the_only_person, shots_to_paint
 
 if TYPE_CHECKING:
@@ -261,6 +261,7 @@ def render(
     notices: list[str] = []
     blending = _choice(entry, blend, config, notices, weights, identity)
     stills = _stills(identity, info, plan.landmarks, notices)
+    usual = config.blend.mode
     config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
     plan = _with_speaker(plan, video, speaker, info, config, notices)
@@ -269,6 +270,7 @@ def render(
     order = _Order(
         plan=plan, video=video, audio=audio, target=target, entry=entry, blending=blending, stills=stills, config=config, shots=shots,
         files=tuple(files.values()), weights=str(weights), folder=folder, device=device, force=force,
+        is_open=blend is None and usual is BlendChoice.AUTO and not weights,
     )  # fmt: skip
     return _carry_out(order, notices, tell)
 
@@ -295,6 +297,8 @@ class _Order:
     folder: Path | None
     device: str
     force: bool
+    is_open: bool
+    """Whether redub chose the blending, and may choose another."""
 
 
 def _carry_out(order: _Order, notices: list[str], tell: Tell) -> Result:
@@ -317,6 +321,10 @@ def _carry_out(order: _Order, notices: list[str], tell: Tell) -> Result:
             entry=entry, mode=order.blending, config=learning, folder=order.folder, device=order.device, weights=order.weights, tell=tell
         )  # fmt: skip
         cast = stack.enter_context(cast_speakers(plan, video, loaded, job, notices))
+        if order.is_open and order.blending is Blend.NETWORK and Blend.POISSON in info.modes and not cast.weights_sha256:
+            stack.close()
+            notices.append(f"Where nobody is learnt, {info.name} blends what it paints; --blend network paints in context all the same.")
+            return _carry_out(_unlearnt(order), notices, tell)
         digests = (*map(sha256, order.files), *cast.weights_sha256)
         mark = SyntheticMark(generator=info.name, weights_sha256=digests, redub_version=VERSION)
         writer = stack.enter_context(
@@ -335,6 +343,15 @@ def _carry_out(order: _Order, notices: list[str], tell: Tell) -> Result:
         output=order.target, plan=None, frames=line.frames, painted_frames=painted_frames, duration=line.duration, decision=line.decision,
         notices=tuple(dict.fromkeys((*notices, *speech.notices, *writer.notices))), verdict=verdict,
     )  # fmt: skip
+
+
+def _unlearnt(order: _Order) -> _Order:
+    """Return the order for blending what was to be painted in context, where a mouth that was not learnt moves too little."""
+    settings = order.config
+    blend = replace(settings.blend, mode=BlendChoice.POISSON)
+    config = replace(settings, blend=blend, adapt=replace(settings.adapt, use=False))
+    files = manager.find_weights(order.entry, Blend.POISSON)
+    return replace(order, blending=Blend.POISSON, config=config, files=tuple(files.values()), is_open=False)
 
 
 def _fetch_early(fetch: Callable[[int], RGB], first: int | None, stack: ExitStack) -> dict[int, Future[RGB]]:
@@ -469,7 +486,11 @@ def choose_blend(
 
 def _blend_of(entry: manager.Entry, named: str) -> Blend:
     """Return the blending that weights say they paint for, or the generator's first."""
-    first = next(iter(entry.info.modes))
+    first, *others = entry.info.modes
+    for mode in others:
+        # A name that a generator declares belongs to the blending that declares it.
+        if any(file.name == f"{named}{SUFFIX}" for file in entry.info.modes[mode].weights):
+            return mode
     file = next(iter(manager.find_weights(entry, first, named).values()), None)
     said = read_facts(file).get("blend", "") if file is not None else ""
     return Blend(said) if said in entry.info.modes else first

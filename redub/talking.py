@@ -65,7 +65,10 @@ def speak(  # noqa: PLR0913  what a user may say of a run
     Raises:
         RedubError: With what to do about it.
     """
-    entry = manager.check_ready(generator, blend, str(weights))
+    entry = manager.find(generator)
+    usual = (config or Config()).blend.mode
+    blend = choose_blend(entry, blend, usual, [], learns=False, named=str(weights))
+    manager.check_ready(generator, blend, str(weights))
     if entry.info.region is Region.FRAME and isinstance(images, list | tuple) and not images:
         return _speak_blank(
             entry, Path(audio), str(weights), output=output, config=config, blend=blend, device=device, force=force, tell=tell
@@ -100,7 +103,7 @@ def _speak_blank(  # noqa: PLR0913  what a user may say of a run
     *,
     output: Path | str | None,
     config: Config | None,
-    blend: Blend | None,
+    blend: Blend,
     device: str,
     force: bool,
     tell: Tell,
@@ -108,7 +111,7 @@ def _speak_blank(  # noqa: PLR0913  what a user may say of a run
     """Paint a whole video from sound alone, at the generator's own size and the rate that its weights were trained at."""
     config, audio = replace(config or Config(), fit=FitConfig()), check_file(audio, "sound")
     check_sound(audio)
-    mode = entry.info.modes[choose_blend(entry, blend, config.blend.mode, [], learns=False, named=weights)]
+    mode = entry.info.modes[blend]
     file = next(iter(manager.find_weights(entry, blend, weights).values()))
     name = Path(weights).stem if weights else entry.info.name
     target = Path(output) if output is not None else audio.with_name(f"{name}.{audio.stem}.mp4")

@@ -23,7 +23,7 @@ def test_help_shows_every_everyday_option_with_its_default():
     everyday = "--audio --generator --output --force --device --blend --fit --speaker --plan --config --set --json --quiet"
     for option in everyday.split():
         assert option in text
-    for default in ("speech2vid", "VIDEO.SOUND.mp4 beside the video", "hold", "network"):
+    for default in ("speech2vid", "VIDEO.SOUND.mp4 beside the video", "hold", "network where the speaker is learnt, else poisson"):
         assert f"[default: {default}]" in text or f"[default: ({default})]" in text, default
 
 
