@@ -52,11 +52,14 @@ def redub_generators():
     yield FACE
     yield GeneratorInfo(name="painter", region=Region.FRAME, factory="tutor:Grey", adapter="tutor:adapt",
         modes={Blend.NETWORK: Mode(input_px=32, output_px=32)}, **common)
+    yield GeneratorInfo(name="both", region=Region.FACE, factory="tutor:Grey", adapter="tutor:adapt",
+        modes={blend: Mode(input_px=32, output_px=32) for blend in (Blend.POISSON, Blend.NETWORK)}, **common)
 
 class Grey(Generator):
-    \"\"\"Paints one level: 0, or what it was adapted to.\"\"\"
+    \"\"\"Paints one level: 0, or 120 to be blended, or what it was adapted to.\"\"\"
     def __init__(self, context):
-        self.level = 0 if context.adapted is None else int(load_file(context.adapted)["level"][0])
+        usual = 0 if context.mode is Blend.NETWORK else 120
+        self.level = usual if context.adapted is None else int(load_file(context.adapted)["level"][0])
     def generate(self, clip):
         return Painted(frames=np.full_like(clip.frames, self.level))
 
@@ -455,6 +458,26 @@ def test_the_next_language_reuses_what_was_learnt(tutor, videos, tone, tmp_path)
     before = redub.redub(video, tone, "tutor", output=tmp_path / "three.mp4", device="cpu", config=Config().set("adapt.use=false"))
     assert mouth_level(tmp_path / "three.mp4")[10] < 30
     assert not any("adapted" in notice for notice in before.notices)
+
+
+@pytest.mark.parametrize(
+    ("wish", "options", "expected", "told"),
+    [
+        ({"level": 220}, {}, 220, False),
+        ({"remark": "too dark"}, {}, 120, True),
+        ({"remark": "too dark"}, {"blend": Blend.NETWORK}, 0, False),
+        ({"remark": "too dark"}, {"config": Config().set("blend.mode=network")}, 0, False),
+        ({"level": 220}, {"config": Config().set("adapt.use=false")}, 120, False),
+    ],
+)
+def test_in_context_is_painted_who_was_learnt_unless_the_user_chose(tutor, videos, home, tone, tmp_path, wish, options, expected, told):
+    tutor.wish(**wish)
+    plan = make_plan(videos["true"])
+    result = redub.render(plan, videos["true"], tone, "both", output=tmp_path / "out.mp4", folder=home, device="cpu", **options)
+    # A blended level may be corrected at its edge.
+    assert abs(mouth_level(tmp_path / "out.mp4")[10] - expected) < 35
+    assert any("--blend network" in notice for notice in result.notices) is told
+    assert not list(tmp_path.glob(".*out*"))
 
 
 def test_of_many_persons_only_some_are_told_one_by_one():
