@@ -152,7 +152,7 @@ def measure(weights: Path, sharpener: Sharpener | None, pieces: list[Piece], mod
     """Return the measures of a network and a sheet of what it paints."""
     found, sheet = [], []
     for painted, true, piece, rows in paint(weights, sharpener, pieces):
-        opening, wanted = (high_pass(series, 25.0) for series in (read_openness(painted), mouth_openness(piece.points[rows])))
+        opening, wanted = (high_pass(series, 25.0) for series in (read_openness(painted), read_openness(true)))
         apart = [np.linalg.norm(describe(one, mode) - describe(other, mode)) for one, other in zip(painted[::12], true[::12], strict=True)]
         error = (painted.astype(np.float64) - true) ** 2
         found.append(
