@@ -67,11 +67,11 @@ def speak(  # noqa: PLR0913  what a user may say of a run
     """
     entry = manager.find(generator)
     usual = (config or Config()).blend.mode
-    blend = choose_blend(entry, blend, usual, [], learns=False, named=str(weights))
-    manager.check_ready(generator, blend, str(weights))
+    mode = choose_blend(entry, blend, usual, [], learns=False, named=str(weights))
+    manager.check_ready(generator, mode, str(weights))
     if entry.info.region is Region.FRAME and isinstance(images, list | tuple) and not images:
         return _speak_blank(
-            entry, Path(audio), str(weights), output=output, config=config, blend=blend, device=device, force=force, tell=tell
+            entry, Path(audio), str(weights), output=output, config=config, blend=mode, device=device, force=force, tell=tell
         )
     paths = [image.path if isinstance(image, Still) else image for image in listed(images)]
     # Held for as long as the sound lasts, whatever a settings file for videos says.
