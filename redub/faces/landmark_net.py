@@ -6,7 +6,8 @@ it; its model card says how it was made.  Every crop is brought to mean 0 and sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -55,12 +56,23 @@ def answer(gray: Any, boxes: Sequence[Doubles], network: LandmarkNet | None = No
         matrix = np.array([[1 / scale, 0, -left / scale], [0, 1 / scale, -top / scale]])
         crop = load_cv().warpAffine(gray, matrix, (CROP_PX, CROP_PX), flags=load_cv().INTER_LINEAR, borderMode=load_cv().BORDER_REPLICATE)
         crops[number, 0] = settled(crop[:, ::-1] if number % 2 else crop)
-    with torch.inference_mode():
+    with torch.inference_mode(), _on_one_thread():
         points = network(torch.from_numpy(crops))[0].numpy().astype(np.float64)
     points[1::2, :, 0] = CROP_PX - 1 - points[1::2, :, 0]
     points[1::2] = points[1::2][:, mirrored()]
     found: Doubles = points * corners[:, None, 2:] + corners[:, None, :2]
     return conventional(found, network.manner.numpy())
+
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: in so small a network others are waited for longer than they help, in busy loops."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def conventional(points: Doubles, manner: Any) -> Doubles:

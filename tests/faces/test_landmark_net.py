@@ -13,7 +13,7 @@ from redub.errors import WeightError
 from redub.faces.canonical import CANONICAL_FACE
 from redub.faces.geometry import apply_similarity
 from redub.faces.landmark_layers import CROP_PX, LandmarkNet
-from redub.faces.landmark_net import conventional, crop_of, folded, mirrored, read_network, settled
+from redub.faces.landmark_net import answer, conventional, crop_of, folded, mirrored, read_network, settled
 from redub.faces.shipped import LANDMARKS
 from redub.weights import allows_commercial_use, find
 
@@ -85,3 +85,13 @@ def test_the_shipped_file_is_the_declared_one_and_free() -> None:
     assert path.stat().st_size < 15e6
     assert allows_commercial_use(LANDMARKS.licence)
     read_network(path)
+
+
+def test_asking_leaves_torch_with_the_threads_that_it_had():
+    usual = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        answer(np.random.default_rng(0).integers(0, 255, (96, 96)).astype(np.uint8), [np.array([20.0, 20, 70, 70])] * 2)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(usual)
