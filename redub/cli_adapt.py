@@ -56,8 +56,9 @@ def adapt(  # noqa: PLR0913  a command's options are its arguments
     notices: list[str] = []
     with _friendly(as_json, debug), _progress(as_json, quiet) as tell:
         from redub.adapting import Job, check_adaptable
+        from redub.blending import choose_blend
         from redub.errors import NoFaceError
-        from redub.pipeline import analyse_into, choose_blend
+        from redub.pipeline import analyse_into
         from redub.plugin import manager
         from redub.who import check_speaker, choose, or_the_only_person
 

@@ -110,7 +110,7 @@ class _Wish:
 def _measure(recordings: list[Recording], name: str, config: Config, wish: _Wish, tell: Tell) -> Report:
     """Load a generator and measure it, by the blending that was asked for or that a run would choose."""
     from redub import metrics
-    from redub.pipeline import choose_blend
+    from redub.blending import choose_blend
     from redub.plugin import manager
     from redub.stages.generate import Model
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from redub import shelf
 from redub.adapting import Job
+from redub.blending import blend_config, choose_for_video
 from redub.cast import cast_speakers
 from redub.choices import BlendChoice, LandmarkModel
-from redub.config import BlendConfig, Config
-from redub.errors import NoFaceError, PlanError, PluginError, RedubError
+from redub.config import Config
+from redub.errors import NoFaceError, PlanError, RedubError
 from redub.faces.mouths import Mouths
 from redub.files import check_file
 from redub.fit import fit_lengths
@@ -42,7 +43,7 @@ from redub.stills import CONSENT, Images, Still, check_takes_stills, load_stills
 from redub.types import RGB, Blend
 from redub.verdict import Judge, Verdict, check_can_judge, keep_verdict, open_judge
 from redub.version import VERSION
-from redub.weights import SUFFIX, read_facts, sha256
+from redub.weights import sha256
 from redub.who import check_speaker, choose, or_the_only_person, shots_to_paint
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def redub(
     if gate:
         check_can_judge(config.sync)
     entry = manager.find(generator)
-    manager.check_ready(generator, _choice(entry, blend, config, [], weights, identity), str(weights))
+    manager.check_ready(generator, choose_for_video(entry, blend, config, [], weights, identity), str(weights))
     if identity:
         check_takes_stills(entry.info)
         stills = load_stills(identity, model=config.tracks.landmarks)
@@ -259,10 +260,10 @@ def render(
     entry = manager.find(generator)
     info = entry.info
     notices: list[str] = []
-    blending = _choice(entry, blend, config, notices, weights, identity)
+    blending = choose_for_video(entry, blend, config, notices, weights, identity)
     stills = _stills(identity, info, plan.landmarks, notices)
     usual = config.blend.mode
-    config = replace(config, blend=_blend_config(config.blend, blending, has_stills=bool(stills)))
+    config = replace(config, blend=blend_config(config.blend, blending, has_stills=bool(stills)))
     check_target(target, [still.path for still in stills], force=force)
     plan = _with_speaker(plan, video, speaker, info, config, notices)
     files = manager.find_weights(entry, blending, str(weights))
@@ -397,12 +398,6 @@ def _stills(identity: Images, info: GeneratorInfo, model: LandmarkModel, notices
     return stills
 
 
-def _blend_config(config: BlendConfig, mode: Blend, *, has_stills: bool) -> BlendConfig:
-    """Photographs were taken in another light: unless the user set a limit, what is painted from them may be corrected by any amount."""
-    is_usual = config.max_correction == BlendConfig().max_correction
-    return replace(config, mode=BlendChoice(mode), max_correction=255.0 if has_stills and is_usual else config.max_correction)
-
-
 def _with_speaker(plan: Plan, video: Path, speaker: str, info: GeneratorInfo, config: Config, notices: list[str]) -> Plan:
     """Return a plan in which those speak who are to be painted; of whole pictures it may be nobody."""
     plan = choose(plan, video, speaker)
@@ -439,58 +434,3 @@ def _keep(plan: Plan, folder: Path | None, video: Path, notices: list[str]) -> P
         notices.append(f"{error.message} The next language will have to analyse again; name a folder with --plan to avoid it.")
         return None
     return target
-
-
-def _choice(entry: manager.Entry, blend: Blend | None, config: Config, notices: list[str], weights: Path | str, identity: Images) -> Blend:
-    """Choose as `choose_blend` does, for a video: from photographs nothing is learnt."""
-    return choose_blend(entry, blend, config.blend.mode, notices, learns=config.adapt.use and not identity, named=str(weights))
-
-
-def choose_blend(
-    entry: manager.Entry, asked: Blend | None, usual: BlendChoice, notices: list[str], *, learns: bool, named: str = ""
-) -> Blend:
-    """Return the blending that was asked for, or the usual one or, where the generator lacks that, its first.
-
-    Where neither says which, it is the one for which weights that are named were made; else painting in context where the speaker is
-    learnt first.  Where nobody is, as from photographs, in context a mouth opens no farther than its few stills do, and blended it does.
-
-    Args:
-        entry: The generator.
-        asked: On the command line.
-        usual: The setting ``blend.mode``.
-        notices: Is told of a setting that cannot be kept.
-        learns: Whether the generator is to learn the speaker from the video first, if it can.
-        named: Weights that the user named.
-
-    Raises:
-        PluginError: The generator does not offer what was asked for.
-        WeightError: The named weights are not there.
-    """
-    info = entry.info
-    first = next(iter(info.modes))
-    if asked is not None:
-        if asked in info.modes:
-            return asked
-        offered = ", ".join(info.modes)
-        raise PluginError(f"The generator {info.name} cannot be blended with {str(asked)!r}.", f"It offers: {offered}.")
-    if usual is BlendChoice.AUTO:
-        if named:
-            return _blend_of(entry, named)
-        best = Blend.NETWORK if learns and info.adapter else Blend.POISSON
-        return best if best in info.modes else first
-    if Blend(usual) in info.modes:
-        return Blend(usual)
-    notices.append(f"{info.name} does not offer {usual!s} blending; {first!s} is used.")
-    return first
-
-
-def _blend_of(entry: manager.Entry, named: str) -> Blend:
-    """Return the blending that weights say they paint for, or the generator's first."""
-    first, *others = entry.info.modes
-    for mode in others:
-        # A name that a generator declares belongs to the blending that declares it.
-        if any(file.name == f"{named}{SUFFIX}" for file in entry.info.modes[mode].weights):
-            return mode
-    file = next(iter(manager.find_weights(entry, first, named).values()), None)
-    said = read_facts(file).get("blend", "") if file is not None else ""
-    return Blend(said) if said in entry.info.modes else first

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from redub.blending import choose_blend
 from redub.config import Config, FitConfig
 from redub.errors import RedubError, WeightError
 from redub.files import check_file
 from redub.media import Frame, check_can_write, check_sound, open_video
 from redub.media.place import check_target
 from redub.media.still import RATE_HZ, still_frame, write_film
-from redub.pipeline import Result, choose_blend, render
+from redub.pipeline import Result, render
 from redub.plan import Plan, fingerprint
 from redub.plugin import Region, manager
 from redub.progress import Tell, silent

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from redub.blending import choose_blend
 from redub.choices import BlendChoice
 from redub.errors import PluginError, WeightError
-from redub.pipeline import choose_blend
 from redub.plugin import WeightFile, manager
 from redub.types import Blend
 
